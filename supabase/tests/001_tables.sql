@@ -1,0 +1,60 @@
+-- The tables the migrations make on an empty database: what is published, and what keeps it safe.
+begin;
+select plan(31);
+
+select columns_are('public', 'user_balances', array[
+    'user_address', 'balance', 'created_at', 'updated_at', 'reconciled_height', 'reconciled_at', 'event_height']);
+select col_is_pk('public', 'user_balances', 'user_address', 'user_address is the key of the ledger');
+select col_type_is('public', 'user_balances', 'balance', 'numeric(20,8)', 'a balance is exact');
+select col_not_null('public', 'user_balances', 'balance', 'a balance is never null');
+select col_default_is('public', 'user_balances', 'balance', '0', 'a balance starts at 0');
+select col_type_is('public', 'user_balances', 'reconciled_height', 'bigint', 'reconciled_height is a block height');
+select col_type_is('public', 'user_balances', 'event_height', 'bigint', 'event_height is a block height');
+
+select columns_are('public', 'balance_audit_log', array[
+    'id', 'user_address', 'operation_type', 'amount', 'balance_before', 'balance_after', 'transaction_hash',
+    'created_at', 'run_id', 'block_height']);
+select col_is_pk('public', 'balance_audit_log', 'id', 'an audit row has an id');
+select col_type_is('public', 'balance_audit_log', 'amount', 'numeric(20,8)', 'an audited amount is exact');
+select col_type_is('public', 'balance_audit_log', 'balance_before', 'numeric(20,8)', 'balance_before is exact');
+select col_type_is('public', 'balance_audit_log', 'balance_after', 'numeric(20,8)', 'balance_after is exact');
+select col_not_null('public', 'balance_audit_log', 'user_address', 'an audit row names its user');
+select col_not_null('public', 'balance_audit_log', 'operation_type', 'an audit row names its operation');
+select col_not_null('public', 'balance_audit_log', 'created_at', 'an audit row has a time');
+select col_is_null('public', 'balance_audit_log', 'run_id', 'an audit row need not belong to a run');
+select has_index('public', 'balance_audit_log', 'balance_audit_log_user_history_idx',
+    array['user_address', 'created_at'], 'a user''s history has an index');
+select index_is_unique('public', 'balance_audit_log', 'balance_audit_log_run_user_key', 'a run corrects a user once');
+select has_trigger('public', 'balance_audit_log', 'balance_audit_log_append_only', 'the audit log is append-only');
+
+select columns_are('public', 'balance_events', array[
+    'user_address', 'event_id', 'delta', 'block_height', 'audit_id', 'received_at']);
+select col_is_pk('public', 'balance_events', array['user_address', 'event_id'], 'an event counts once a user');
+select col_type_is('public', 'balance_events', 'delta', 'numeric(20,8)', 'a delta is exact');
+
+select is(
+    array(select relname::text from pg_class
+          where relnamespace = 'public'::regnamespace and relkind = 'r' and not relrowsecurity),
+    '{}', 'row level security is on for every table');
+select policies_are('public', 'user_balances', '{}', 'no policy opens the ledger');
+select policies_are('public', 'balance_audit_log', '{}', 'no policy opens the audit log');
+select policies_are('public', 'balance_events', '{}', 'no policy opens the events');
+select tables_are('public', array['user_balances', 'balance_audit_log', 'balance_events'], 'no other table is made');
+
+select is(
+    array(select p.proname::text from pg_proc p
+          where p.pronamespace = 'public'::regnamespace and not p.prosecdef),
+    '{}', 'every published function is security definer');
+select is(
+    array(select p.proname::text from pg_proc p
+          where p.pronamespace = 'public'::regnamespace
+              and not coalesce(p.proconfig, '{}') @> array['search_path=""']),
+    '{}', 'every published function sets an empty search_path');
+select is(
+    array(select p.proname::text from pg_proc p
+          where p.pronamespace = 'public'::regnamespace and pg_get_userbyid(p.proowner) <> 'postgres'),
+    '{}', 'no function belongs to a superuser');
+select lives_ok('set local role postgres; select tap.migrate(); reset role', 'the migrations may run again');
+
+select * from finish();
+rollback;
