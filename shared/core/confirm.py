@@ -1,0 +1,43 @@
+"""The second look: of the users who differed in the scan, who still does, with an unmoved ledger row?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shared.core.compare import Candidate, Comparison, Failure, LedgerPage
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Every scanned candidate is in exactly one of these.
+
+    `confirmed` carries the balances of the second reading; the others those of the scan.
+    """
+
+    confirmed: list[Candidate] = field(default_factory=list)
+    transient: list[Candidate] = field(default_factory=list)
+    changed_meanwhile: list[Candidate] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def confirm(scanned: Sequence[Candidate], page: LedgerPage, found: Comparison) -> Confirmation:
+    """Sort scanned candidates by what a newer reading (`page` and its comparison) says of them.
+
+    Agreeing now → transient; row gone or its balance moved since → changed_meanwhile; unreadable →
+    failures; else confirmed, with the contract's newer balance.
+    """
+    present = set(page.user_addresses)
+    differing = {candidate.user_address: candidate for candidate in found.candidates}
+    failures = {failure.user_address: failure for failure in found.failures}
+    confirmation = Confirmation()
+    for before in scanned:
+        key = before.user_address
+        now = differing.get(key)
+        if key in failures:
+            confirmation.failures.append(Failure(key, failures[key].error, before.ledger_balance))
+        elif key not in present or (now and now.ledger_balance != before.ledger_balance):
+            confirmation.changed_meanwhile.append(before)
+        elif now is None:
+            confirmation.transient.append(before)
+        else:
+            confirmation.confirmed.append(now)
+    return confirmation

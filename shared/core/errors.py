@@ -1,0 +1,180 @@
+"""The error tree. Every error has a stable `code`, says whether a retry may help, and names a remedy.
+
+What is expected to happen to a user (drift, a moved row) is an outcome, not an error: see `outcome`.
+"""
+
+
+class ReconcileError(Exception):
+    """Root of all errors of this project.
+
+    `code` is stable and safe to match on; `str(error)` is one sentence of fault and one of remedy,
+    free of secrets, fit for an operator.
+    """
+
+    code = "internal_error"
+    retryable = False
+
+    def __init__(self, fault: str, *, remedy: str) -> None:
+        super().__init__(fault, remedy)
+        self.fault = fault.rstrip(".")
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.fault}. {self.remedy}"
+
+
+class InvalidInput(ReconcileError):
+    """Somebody gave a value that cannot be right. Nothing was done."""
+
+    code = "invalid_input"
+
+
+class InvalidAddress(InvalidInput):
+    code = "invalid_address"
+
+
+class AmbiguousAddress(InvalidInput):
+    """More than one ledger row spells the same chain address, none of them as it was asked for."""
+
+    code = "ambiguous_address"
+
+
+class InvalidAdmin(InvalidInput):
+    code = "invalid_admin"
+
+
+class InvalidSettings(ReconcileError):
+    """A setting is missing or wrong; the message names each one."""
+
+    code = "invalid_settings"
+
+
+# -- the contract's side ----------------------------------------------------------------------
+
+
+class ContractError(ReconcileError):
+    """The contract could not be asked, or its answer cannot be used."""
+
+    code = "contract_error"
+
+
+class ContractUnreachable(ContractError):
+    code = "contract_unreachable"
+    retryable = True
+
+
+class ContractTimeout(ContractError):
+    code = "contract_timeout"
+    retryable = True
+
+
+class ContractRateLimited(ContractError):
+    code = "contract_rate_limited"
+    retryable = True
+
+
+class ContractHeightUnavailable(ContractError):
+    """The node does not have the block: it is behind, or has pruned it."""
+
+    code = "contract_height_unavailable"
+    retryable = True
+
+
+class ContractNotDeployed(ContractError):
+    code = "contract_not_deployed"
+
+
+class ContractFunctionMissing(ContractError):
+    code = "contract_function_missing"
+
+
+class ContractScriptInvalid(ContractError):
+    """The balance script itself cannot run, whoever is asked about."""
+
+    code = "contract_script_invalid"
+
+
+class ContractScriptFailed(ContractError):
+    """The script ran and aborted: for a single user, that user's query failed."""
+
+    code = "contract_query_failed"
+
+
+class ContractLimitExceeded(ContractError):
+    """The script or its message is too large: fewer users may fit."""
+
+    code = "contract_limit_exceeded"
+
+
+class ContractBadAnswer(ContractError):
+    """The script answered with something that is not one balance per user asked about."""
+
+    code = "contract_bad_answer"
+
+
+# -- the ledger's side ------------------------------------------------------------------------
+
+
+class LedgerError(ReconcileError):
+    """The ledger could not be read or refused a write; a write that raised changed nothing."""
+
+    code = "ledger_error"
+
+
+class LedgerUnreachable(LedgerError):
+    code = "ledger_unreachable"
+    retryable = True
+
+
+class LedgerTimeout(LedgerError):
+    code = "ledger_timeout"
+    retryable = True
+
+
+class LedgerLockTimeout(LedgerError):
+    code = "ledger_lock_timeout"
+    retryable = True
+
+
+class LedgerConstraintViolation(LedgerError):
+    code = "ledger_constraint_violation"
+
+
+class LedgerInvalidValue(LedgerError):
+    code = "ledger_invalid_value"
+
+
+class LedgerUnauthorized(LedgerError):
+    code = "ledger_unauthorized"
+
+
+class LedgerProcedureMissing(LedgerError):
+    code = "ledger_procedure_missing"
+
+
+class LedgerBadAnswer(LedgerError):
+    code = "ledger_bad_answer"
+
+
+class LedgerRefused(LedgerError):
+    """The procedure answered `success: false`; its own code says why."""
+
+    def __init__(self, fault: str, *, remedy: str, code: str) -> None:
+        super().__init__(fault, remedy=remedy)
+        self.code = code
+        self.retryable = code in {"stale_height", "changed_meanwhile"}
+
+
+# -- a sweep as a whole -----------------------------------------------------------------------
+
+
+class SweepHalted(ReconcileError):
+    """The safety stop: what the scan found is too bad to be drift. Nothing was written."""
+
+    code = "sweep_halted"
+
+
+class SweepInterrupted(ReconcileError):
+    """Somebody stopped the sweep between two batches."""
+
+    code = "sweep_interrupted"

@@ -1,0 +1,59 @@
+"""A ledger that is asked again when a retry may help.
+
+Every write carries a run id, so that a write whose answer was lost is reported, not repeated.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from shared.core.compare import LedgerPage
+from shared.core.errors import LedgerRefused
+from shared.ports import Clock, Correction, Ledger, Written
+from shared.services.retry import Backoff, with_retry
+
+T = TypeVar("T")
+
+
+class RetryingLedger:
+    """Implements the port `Ledger` over another; a refusal by the procedure is not retried."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, backoff: Backoff | None = None) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._backoff = backoff or Backoff(attempts_max=3)
+
+    def count_users(self) -> int:
+        return self._retry(self._ledger.count_users)
+
+    def list_balances(self, after: str | None, limit: int) -> LedgerPage:
+        return self._retry(lambda: self._ledger.list_balances(after, limit))
+
+    def get_balances(self, user_addresses: Sequence[str]) -> LedgerPage:
+        return self._retry(lambda: self._ledger.get_balances(user_addresses))
+
+    def correct_user(
+        self, correction: Correction, *, block_height: int, admin_address: str, run_id: UUID
+    ) -> Written:
+        return self._retry(
+            lambda: self._ledger.correct_user(
+                correction, block_height=block_height, admin_address=admin_address, run_id=run_id
+            )
+        )
+
+    def correct_users(
+        self,
+        corrections: Sequence[Correction],
+        *,
+        block_height: int,
+        admin_address: str,
+        run_id: UUID,
+    ) -> list[Written]:
+        return self._retry(
+            lambda: self._ledger.correct_users(
+                corrections, block_height=block_height, admin_address=admin_address, run_id=run_id
+            )
+        )
+
+    def _retry(self, call: Callable[[], T]) -> T:
+        return with_retry(call, self._clock, self._backoff, unless=LedgerRefused)

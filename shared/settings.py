@@ -1,0 +1,116 @@
+"""All settings, read from the environment (or a local stack's env file) in one place."""
+
+import os
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.core.address import FlowAddress, parse_address
+from shared.core.amount import parse_amount
+from shared.core.errors import InvalidInput, InvalidSettings
+from shared.core.policy import Policy
+
+
+def _address(text: str) -> FlowAddress:
+    try:
+        return parse_address(text)
+    except InvalidInput as error:
+        raise ValueError(error.fault) from error
+
+
+ContractAddress = Annotated[str, AfterValidator(_address)]
+Secret = Annotated[SecretStr, Field(min_length=16)]
+AccessNode = Annotated[str, StringConstraints(pattern=r"^[^\s:/]+:[0-9]{1,5}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseSettings):
+    """Names are those of the environment variables, in lower case; see the README's table.
+
+    Durations in seconds. `flow_max_scripts_per_s` 0 means no limit.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    supabase_url: HttpUrl
+    supabase_service_role_key: Secret
+    supabase_rest_url: HttpUrl | None = None
+    supabase_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+
+    flow_access_node: AccessNode
+    flow_access_tls: bool = False
+    flow_contract_address: ContractAddress
+    flow_contract_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = (
+        "OverflowGame"
+    )
+    flow_balance_script: Path | None = None
+    flow_timeout_s: Annotated[float, Field(gt=0, le=600)] = 15.0
+    flow_max_scripts_per_s: Annotated[float, Field(ge=0)] = 5.0
+
+    reconcile_api_key: Secret | None = None
+    reconcile_tolerance: Decimal = Decimal("0.00000001")
+    reconcile_batch_size: Annotated[int, Field(ge=1, le=50_000)] = 10_000
+    reconcile_settle_s: Annotated[float, Field(ge=0, le=900)] = 30.0
+    reconcile_halt_share: Share = 0.5
+    reconcile_halt_unread_share: Share = 0.1
+    reconcile_halt_min_users: Annotated[int, Field(ge=1)] = 100
+
+    @field_validator("reconcile_tolerance")
+    @classmethod
+    def _tolerance_in_units(cls, value: Decimal) -> Decimal:
+        try:
+            units = parse_amount(format(value, "f"))
+        except InvalidInput as error:
+            raise ValueError(error.fault) from error
+        if units < 1:
+            raise ValueError("must be at least 0.00000001")
+        return value
+
+    def policy(self) -> Policy:
+        """The part of the settings that the core decides by."""
+        return Policy(
+            tolerance=parse_amount(format(self.reconcile_tolerance, "f")),
+            batch_size=self.reconcile_batch_size,
+            settle_s=self.reconcile_settle_s,
+            halt_share=self.reconcile_halt_share,
+            halt_min_users=self.reconcile_halt_min_users,
+            halt_unread_share=self.reconcile_halt_unread_share,
+        )
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings. Raises InvalidSettings, which names every wrong or missing variable."""
+    return load_settings()
+
+
+def load_settings() -> Settings:
+    """Read the settings now. Raises InvalidSettings.
+
+    The env file is read only when SUPABASE_URL is not in the environment: a local stack's file
+    never mixes with a production environment.
+    """
+    in_environment = "SUPABASE_URL" in os.environ
+    env_file = None if in_environment else os.environ.get("RECONCILE_ENV_FILE", ".env.local")
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise InvalidSettings(
+            "; ".join(
+                f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}"
+                for each in error.errors()
+            ),
+            remedy="Set these environment variables; the README's configuration table explains each.",
+        ) from error
