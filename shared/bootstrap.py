@@ -1,4 +1,4 @@
-"""The one place that wires adapters to services. Made once a process, so that warm calls reuse it."""
+"""The one place that wires adapters to services. Made once a process, for warm calls to reuse."""
 
 import atexit
 from functools import cache
@@ -48,7 +48,7 @@ def services() -> Services:
 
 
 def reset() -> None:
-    """Close the connections and forget settings and services: the next use reads the environment."""
+    """Close the connections; the next use reads the environment and connects again."""
     if services.cache_info().currsize:
         atexit.unregister(services().close)
         services().close()

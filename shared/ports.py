@@ -34,8 +34,11 @@ class Written:
 
 
 class Ledger(Protocol):
-    """The mirror in Supabase. Every method may raise LedgerError; a write that raised changed nothing
-    (or, when the answer was lost, is repeated safely under the same run id)."""
+    """The mirror in Supabase. Every method may raise LedgerError.
+
+    A write that raised changed nothing or, when only its answer was lost, is repeated safely
+    under the same run id.
+    """
 
     def count_users(self) -> int:
         """How many rows the ledger has."""

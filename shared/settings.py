@@ -92,7 +92,7 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The process's settings. Raises InvalidSettings, which names every wrong or missing variable."""
+    """The process's settings. Raises InvalidSettings, naming every wrong or missing variable."""
     return load_settings()
 
 
@@ -112,5 +112,5 @@ def load_settings() -> Settings:
                 f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}"
                 for each in error.errors()
             ),
-            remedy="Set these environment variables; the README's configuration table explains each.",
+            remedy="Set these environment variables; the README's configuration table tells how.",
         ) from error

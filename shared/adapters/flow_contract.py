@@ -23,9 +23,11 @@ DEFAULT_SCRIPT = Path(__file__).parents[2] / "cadence" / "scripts" / "get_user_b
 
 
 def render_script(source: str, *, name: str, address: FlowAddress) -> str:
-    """Fill in where the contract is: `import "OverflowGame"` becomes `import <name> from <address>`,
-    and `OverflowGame` becomes `name` wherever it stands as a word. A script that imports by
-    address itself is left as it is."""
+    """Fill in where the contract is.
+
+    `import "OverflowGame"` becomes `import <name> from <address>`, and `OverflowGame` becomes
+    `name` wherever it stands as a word. A script that imports by address is left as it is.
+    """
     imported = source.replace('import "OverflowGame"', f"import OverflowGame from {address}")
     return re.sub(r"\bOverflowGame\b", name, imported)
 
@@ -43,7 +45,7 @@ class FlowContract:
         timeout_s: float,
         tls: bool,
     ) -> None:
-        """`access_node` is `host:port`; `script` is rendered Cadence taking [Address], giving [UFix64]."""
+        """`access_node` is `host:port`; `script` is rendered Cadence: [Address] → [UFix64]."""
         self._access_node = access_node
         self._script = script.encode()
         self._loop = loop
@@ -119,7 +121,7 @@ def decode_balances(answer: bytes) -> list[FlowAmount]:
         return [_units(item) for item in value["value"]]
     except (ValueError, TypeError, KeyError) as error:
         raise ContractBadAnswer(
-            f"the balance script did not answer with [UFix64] but {answer[:80].decode(errors='replace')!r}",
+            f"the balance script did not answer with [UFix64] but {answer[:80]!r}",
             remedy="Check FLOW_BALANCE_SCRIPT: main must return one UFix64 for each address.",
         ) from error
 

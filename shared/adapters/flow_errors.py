@@ -27,7 +27,9 @@ TRANSPORT_ERRORS = (OSError, GRPCError, ProtocolError, StreamTerminatedError)
 """Everything that a call of the SDK raises for the node's or the network's sake; OSError covers
 refused connections, name resolution, TLS and TimeoutError."""
 
-_CHECK_CONTRACT = "Check FLOW_CONTRACT_ADDRESS, FLOW_CONTRACT_NAME and that FLOW_ACCESS_NODE is of the same network."
+_CHECK_CONTRACT = (
+    "Check FLOW_CONTRACT_ADDRESS, FLOW_CONTRACT_NAME and that FLOW_ACCESS_NODE is of their network."
+)
 _LIMITS = ("[Error Code: 1110]", "[Error Code: 1111]")  # computation, memory
 _SCRIPT_FAULTS = (
     "missing entry point",
@@ -81,7 +83,7 @@ def _of_script(message: str) -> ContractError:
     if "has no member" in message:
         return ContractFunctionMissing(
             f"the contract lacks a function that the balance script calls: {fault}",
-            remedy="Point FLOW_BALANCE_SCRIPT at a script for this contract, or redeploy the contract.",
+            remedy="Point FLOW_BALANCE_SCRIPT at a script for this contract, or redeploy it.",
         )
     if any(text in message for text in _SCRIPT_FAULTS):
         return ContractScriptInvalid(
@@ -104,7 +106,7 @@ def _too_large(fault: str) -> ContractError:
 def _unreachable(access_node: str, reason: str) -> ContractError:
     return ContractUnreachable(
         f"the Flow access node {access_node} cannot be reached ({reason})",
-        remedy="Check FLOW_ACCESS_NODE (host:port of the gRPC Access API) and FLOW_ACCESS_TLS, or try again.",
+        remedy="Check FLOW_ACCESS_NODE (host:port of the gRPC API) and FLOW_ACCESS_TLS; try again.",
     )
 
 

@@ -31,7 +31,7 @@ def ledger_error(error: Exception) -> LedgerError:
     if isinstance(error, httpx.TimeoutException):
         return LedgerTimeout(
             "Supabase did not answer in time",
-            remedy="Try again; raise SUPABASE_TIMEOUT_S or lower RECONCILE_BATCH_SIZE if it persists.",
+            remedy="If it persists, raise SUPABASE_TIMEOUT_S or lower RECONCILE_BATCH_SIZE.",
         )
     return _unreachable(type(error).__name__)
 

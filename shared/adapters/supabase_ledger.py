@@ -1,4 +1,4 @@
-"""The ledger in Supabase behind the port `Ledger`: procedures through supabase-py, amounts as text."""
+"""The ledger in Supabase behind the port `Ledger`: procedures by supabase-py, amounts as text."""
 
 from collections.abc import Sequence
 from typing import Any

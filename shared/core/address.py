@@ -33,7 +33,7 @@ def normal_form(text: str) -> FlowAddress | None:
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    """The keys under which a ledger may hold the user `text`: as given first, then the usual spellings."""
+    """The keys under which a ledger may hold the user `text`: as given, then the usual ones."""
     digits = parse_address(text)[2:]
     usual = ("0x" + digits, digits, "0x" + digits.upper(), digits.upper())
     return tuple(dict.fromkeys((text, *usual)))

@@ -7,7 +7,7 @@ ADMIN_LENGTH_MAX = 200
 
 
 def check_admin_address(admin_address: str) -> str:
-    """Return the name unchanged. Raises InvalidAdmin when it is blank, too long or not printable."""
+    """Return the name unchanged. Raises InvalidAdmin if it is blank, too long or not printable."""
     if not isinstance(admin_address, str) or not admin_address.strip():
         fault = "the admin address is blank"
     elif len(admin_address) > ADMIN_LENGTH_MAX:

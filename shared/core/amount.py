@@ -1,4 +1,4 @@
-"""Exact FLOW amounts: an integer number of 1e-8 FLOW in Python, a decimal string with 8 places outside.
+"""Exact FLOW amounts: an integer number of 1e-8 FLOW inside, a decimal with 8 places outside.
 
 Bounds are those of Cadence's `UFix64` (an unsigned 64-bit integer of 1e-8 units).
 """
@@ -13,6 +13,7 @@ FlowAmount = NewType("FlowAmount", int)
 
 UNITS_PER_FLOW = 100_000_000
 ZERO = FlowAmount(0)
+SMALLEST = FlowAmount(1)
 UFIX64_MAX = FlowAmount(2**64 - 1)
 
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)

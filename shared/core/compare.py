@@ -89,7 +89,6 @@ def compare(page: LedgerPage, contract: ContractBalances, tolerance: FlowAmount)
     in_sync = funded = funded_reading_zero = 0
     candidates: list[Candidate] = []
     failures: list[Failure] = []
-    balances = contract.balances
     for key, text in page.rows():
         try:
             ledger = _ledger_balance(text)

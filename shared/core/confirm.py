@@ -1,4 +1,4 @@
-"""The second look: of the users who differed in the scan, who still does, with an unmoved ledger row?"""
+"""The second look: who of those that differed still does, with an unmoved ledger row?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

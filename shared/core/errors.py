@@ -1,6 +1,6 @@
-"""The error tree. Every error has a stable `code`, says whether a retry may help, and names a remedy.
+"""The error tree. Every error has a stable `code`, says whether a retry may help, names a remedy.
 
-What is expected to happen to a user (drift, a moved row) is an outcome, not an error: see `outcome`.
+What is expected to happen to a user (drift, a moved row) is an outcome, no error: see `outcome`.
 """
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.core.amount import FlowAmount
+from shared.core.amount import SMALLEST, FlowAmount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,7 @@ class Policy:
     `settle_s`: seconds that a difference must have lasted before it is corrected.
     """
 
-    tolerance: FlowAmount = FlowAmount(1)
+    tolerance: FlowAmount = SMALLEST
     batch_size: int = 10_000
     settle_s: float = 30.0
     halt_share: float = 0.5

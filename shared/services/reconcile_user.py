@@ -1,4 +1,4 @@
-"""One user: read both sides, correct by procedure, one audit row. An admin's act, audited even at zero."""
+"""One user: read both sides, correct by procedure. An admin's act, audited even at zero."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _RACES_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Both sides of one user. `ledger_balance` None: the ledger has no such row, or no amount in it."""
+    """Both sides of one user. `ledger_balance` None: no such row, or no amount in it."""
 
     key: str
     ledger_balance: FlowAmount | None
@@ -47,7 +47,7 @@ class UserReconciler:
         return self._result(user_address, lambda: self._reconcile(user_address, admin_address))
 
     def preview(self, user_address: str) -> ReconciliationResult:
-        """What `reconcile` would find, without any write: `would_correct`, `in_sync` or `failed`."""
+        """What `reconcile` would do, without a write: `would_correct`, `in_sync` or `failed`."""
         return self._result(user_address, lambda: self._preview(user_address))
 
     def _result(
@@ -137,7 +137,7 @@ class UserReconciler:
 
 
 def _usable(text: str | None) -> FlowAmount | None:
-    """The stored balance, or None when it is NULL or no amount: then it is replaced unconditionally."""
+    """The stored balance, or None when it is NULL or no amount: then it is simply replaced."""
     try:
         return None if text is None else parse_amount(text)
     except InvalidInput:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """`attempts_max` calls in all; the n-th wait is random up to `base_s` * 2^n, at most `cap_s`."""
+    """`attempts_max` calls in all; the n-th wait is random up to `base_s` * 2^n, or `cap_s`."""
 
     attempts_max: int = 4
     base_s: float = 0.25

@@ -49,7 +49,7 @@ class Scan:
 
 
 class Scanner:
-    """Reads the ledger page by page and the contract one script a page, both ahead of the compare."""
+    """Reads the ledger by pages and the contract by a script a page, both ahead of comparing."""
 
     def __init__(self, ledger: Ledger, contract: ContractReader, policy: Policy) -> None:
         self._ledger = ledger
