@@ -25,7 +25,7 @@ lint: $(INSTALLED) ## Check style, types and the direction of imports
 	@$(BIN)/python -m mypy $(PACKAGES)
 	@$(BIN)/lint-imports
 
-serve: $(INSTALLED) check-node ## Serve the functions and the dashboard on this machine
+serve: $(INSTALLED) check-node ## Serve the HTTP functions on this machine
 	@$(BIN)/python -m tools.serve
 
 stack-up: $(INSTALLED) check-node ## Start PostgreSQL, PostgREST and the Flow emulator; writes .env.local

@@ -1,1 +1,1 @@
-"""Tools for development: the local stack, signing for the emulator, the demo. None of this is deployed."""
+"""Tools for development: the local stack, signing for the emulator. None of this is deployed."""

@@ -22,8 +22,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tools.stack.migrations import MIGRATIONS, apply_migrations, apply_roles
 from tools.stack import find_pgtap_sql
+from tools.stack.migrations import MIGRATIONS, apply_migrations, apply_roles
 
 TESTS = MIGRATIONS.parent / "tests"
 SEED = MIGRATIONS.parent / "seed.sql"
@@ -165,7 +165,7 @@ def _load_pgtap(connection: psycopg.Connection) -> None:
     """Loads pgTAP and the helpers into schema `tap`, which is on the search path of every copy."""
     connection.execute("create schema tap")
     connection.execute("set local search_path = tap, public")
-    connection.execute(Path(pgtap_sql()).read_bytes())
+    connection.execute(find_pgtap_sql(_ignore).read_bytes())
     connection.execute(_HELPERS.encode())
     for migration in sorted(MIGRATIONS.glob("*.sql")):
         connection.execute(
@@ -197,7 +197,7 @@ def _describe(error: psycopg.Error, file: Path) -> str:
 
 
 def _ignore(_text: str) -> None:
-    """The migrations' warnings belong to their own tests."""
+    """Progress is not shown, and the migrations' warnings belong to their own tests."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -128,6 +128,6 @@ def decode_balances(answer: bytes) -> list[FlowAmount]:
 
 def _units(item: dict[str, str]) -> FlowAmount:
     text = item["value"]
-    if item["type"] != "UFix64" or text[-9] != ".":
+    if item["type"] != "UFix64" or text[-9:-8] != ".":
         raise ValueError(item)
     return FlowAmount(int(text[:-9] + text[-8:]))

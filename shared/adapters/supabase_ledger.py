@@ -49,7 +49,10 @@ class SupabaseLedger:
         self._client = client
 
     def count_users(self) -> int:
-        return int(self._rpc("count_user_balances", {}))
+        count = self._rpc("count_user_balances", {})
+        if not isinstance(count, int):
+            raise _bad_answer("count_user_balances")
+        return count
 
     def list_balances(self, after: str | None, limit: int) -> LedgerPage:
         return _page(self._rpc("list_user_balances", {"p_after": after, "p_limit": limit}))
@@ -71,19 +74,10 @@ class SupabaseLedger:
                 "p_run_id": str(run_id),
             },
         )
-        if not answer["success"]:
-            raise LedgerRefused(
-                f"the ledger refused the correction: {answer['error']}",
-                remedy="Nothing was changed.",
-                code=answer["code"],
-            )
-        in_sync = _amount(answer["discrepancy"]) == 0
-        return Written(
-            outcome=Outcome.IN_SYNC if in_sync else Outcome.CORRECTED,
-            old_balance=_amount(answer["old_balance"]),
-            new_balance=_amount(answer["new_balance"]),
-            audit_id=answer["audit_id"],
-        )
+        try:
+            return _written_or_refused(answer)
+        except (KeyError, TypeError) as error:
+            raise _bad_answer("reconcile_user_balance") from error
 
     def correct_users(
         self,
@@ -134,6 +128,22 @@ def _page(answer: Any) -> LedgerPage:
     if len(addresses) != len(balances):
         raise _bad_answer("the listing of balances")
     return LedgerPage(addresses, balances)
+
+
+def _written_or_refused(answer: dict[str, Any]) -> Written:
+    if not answer["success"]:
+        raise LedgerRefused(
+            f"the ledger refused the correction: {answer['error']}",
+            remedy="Nothing was changed.",
+            code=answer["code"],
+        )
+    in_sync = _amount(answer["discrepancy"]) == 0
+    return Written(
+        outcome=Outcome.IN_SYNC if in_sync else Outcome.CORRECTED,
+        old_balance=_amount(answer["old_balance"]),
+        new_balance=_amount(answer["new_balance"]),
+        audit_id=answer["audit_id"],
+    )
 
 
 def _written(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from shared.core.address import FlowAddress, normal_form, parse_address
 from shared.core.amount import FlowAmount, parse_amount
-from shared.core.errors import InvalidInput, LedgerInvalidValue, ReconcileError
+from shared.core.errors import InvalidInput, InvalidLedgerBalance, ReconcileError
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,14 @@ def compare(page: LedgerPage, contract: ContractBalances, tolerance: FlowAmount)
 
 def _ledger_balance(text: str | None) -> FlowAmount:
     if text is None:
-        raise LedgerInvalidValue(
+        raise InvalidLedgerBalance(
             "the ledger's balance is NULL",
             remedy="Reconcile this user on its own (reconcile --user), or set the balance to 0.",
         )
     try:
         return parse_amount(text, field="the ledger's balance")
     except InvalidInput as error:
-        raise LedgerInvalidValue(error.fault, remedy=error.remedy) from error
+        raise InvalidLedgerBalance(error.fault, remedy=error.remedy) from error
 
 
 def _contract_balance(key: str, contract: ContractBalances) -> FlowAmount:

@@ -144,6 +144,12 @@ class LedgerInvalidValue(LedgerError):
     code = "ledger_invalid_value"
 
 
+class InvalidLedgerBalance(LedgerError):
+    """The stored balance is NULL, or no amount in units of 1e-8 FLOW."""
+
+    code = "invalid_ledger_balance"
+
+
 class LedgerUnauthorized(LedgerError):
     code = "ledger_unauthorized"
 

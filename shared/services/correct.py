@@ -58,39 +58,43 @@ class Corrector:
         size = self._policy.batch_size
         while done < len(candidates):
             batch = candidates[done : done + size]
+            settled: set[str] = set()
             try:
                 if should_stop():
                     raise _interrupted(len(candidates) - done)
-                yield from self._correct_batch(batch, admin_address, run_id)
+                for result in self._correct_batch(batch, admin_address, run_id):
+                    settled.add(result.user_address)
+                    yield result
             except ReconcileError as error:
                 for candidate in candidates[done:]:
-                    yield self._failed(_failure(candidate, error))
+                    if candidate.user_address not in settled:
+                        yield self._failed(_failure(candidate, error))
                 return
             done += len(batch)
             on_users(done)
 
     def _correct_batch(
         self, batch: Sequence[Candidate], admin_address: str, run_id: UUID
-    ) -> list[ReconciliationResult]:
+    ) -> Iterator[ReconciliationResult]:
         page = self._ledger.get_balances([candidate.user_address for candidate in batch])
         height = self._contract.latest_height(
             at_least=max(candidate.block_height for candidate in batch)
         )
         contract = self._contract.read(chain_addresses(page), height)
         found = confirm(batch, page, compare(page, contract, self._policy.tolerance))
-        results = [self._failed(failure) for failure in found.failures]
-        results += [self._unwritten(each, Outcome.TRANSIENT) for each in found.transient]
-        results += [
+        yield from (self._failed(failure) for failure in found.failures)
+        yield from (self._unwritten(each, Outcome.TRANSIENT) for each in found.transient)
+        yield from (
             self._unwritten(each, Outcome.CHANGED_MEANWHILE) for each in found.changed_meanwhile
-        ]
-        results += self._write(found.confirmed, height, admin_address, run_id)
-        return results
+        )
+        yield from self._write(found.confirmed, height, admin_address, run_id)
 
     def _write(
         self, confirmed: Sequence[Candidate], height: int, admin_address: str, run_id: UUID
-    ) -> list[ReconciliationResult]:
+    ) -> Iterator[ReconciliationResult]:
+        """Yields, so that what was written is told even when a later part of the batch raises."""
         if not confirmed:
-            return []
+            return
         try:
             written = self._ledger.correct_users(
                 [_correction(candidate) for candidate in confirmed],
@@ -99,14 +103,15 @@ class Corrector:
                 run_id=run_id,
             )
         except _OF_SINGLE_ROWS as error:
+            if len(confirmed) == 1:
+                yield self._failed(_failure(confirmed[0], error))
+                return
             middle = len(confirmed) // 2
-            if not middle:
-                return [self._failed(_failure(confirmed[0], error))]
-            return [
-                *self._write(confirmed[:middle], height, admin_address, run_id),
-                *self._write(confirmed[middle:], height, admin_address, run_id),
-            ]
-        return [self._written(*pair) for pair in zip(confirmed, written, strict=True)]
+            yield from self._write(confirmed[:middle], height, admin_address, run_id)
+            yield from self._write(confirmed[middle:], height, admin_address, run_id)
+            return
+        for candidate, answer in zip(confirmed, written, strict=True):
+            yield self._written(candidate, answer)
 
     def _unwritten(self, candidate: Candidate, outcome: Outcome) -> ReconciliationResult:
         return of_candidate(candidate, outcome, self._clock.now())

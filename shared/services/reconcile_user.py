@@ -42,7 +42,8 @@ class UserReconciler:
         """Correct the ledger to the contract's balance at a named height; creates a missing user.
 
         Returns `corrected`, or `in_sync` when nothing differed (with an audit row all the same),
-        or `failed` with an error code; never raises ReconcileError.
+        or `failed` with an error code; never raises ReconcileError. An admin's act is exact: the
+        tolerance, which says what a sweep leaves alone, does not hold it back.
         """
         return self._result(user_address, lambda: self._reconcile(user_address, admin_address))
 

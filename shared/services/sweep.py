@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from shared.core.admin import check_admin_address
 from shared.core.amount import FlowAmount
+from shared.core.errors import SweepInterrupted
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.policy import Policy
 from shared.core.review import Halt, review
@@ -136,6 +137,10 @@ class Sweeper:
             first_height=scan.first_height,
             last_height=scan.last_height,
             halt=halt,
-            interrupted=scan.interrupted,
+            interrupted=scan.interrupted or _stopped_while_correcting(results),
         )
         return SweepResult(summary, tuple(results))
+
+
+def _stopped_while_correcting(results: list[ReconciliationResult]) -> bool:
+    return any(result.error_code == SweepInterrupted.code for result in results)

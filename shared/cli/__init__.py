@@ -1,0 +1,1 @@
+"""The command `reconcile`, for people at a terminal and for scripts."""

@@ -1,0 +1,47 @@
+"""The question before a run over everyone writes."""
+
+import sys
+
+from shared.cli.interrupt import Interrupt
+from shared.cli.progress import ProgressBar
+from shared.core.amount import FlowAmount, format_amount
+from shared.services.scan import Scan
+
+
+def somebody_to_ask() -> bool:
+    """Is a person there: to answer on stdin, and to read the question on stderr?"""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+class Question:
+    """Asks once. Anything but y or yes declines; so do the end of input and Ctrl-C."""
+
+    def __init__(self, interrupt: Interrupt, bar: ProgressBar) -> None:
+        self._interrupt = interrupt
+        self._bar = bar
+        self.declined = False
+
+    def may_write(self, scan: Scan) -> bool:
+        """For `SweepHooks`."""
+        self._bar.pause()
+        print(f"{_text(scan)} [y/N] ", end="", file=sys.stderr, flush=True)
+        self.declined = not self._answered_yes()
+        return not self.declined
+
+    def _answered_yes(self) -> bool:
+        try:
+            with self._interrupt.asking():
+                answer = sys.stdin.readline()
+        except KeyboardInterrupt:
+            answer = ""
+        if not answer.endswith("\n"):
+            print(file=sys.stderr)  # the person has pressed no Enter
+        return answer.strip().lower() in {"y", "yes"}
+
+
+def _text(scan: Scan) -> str:
+    found = [candidate.discrepancy for candidate in scan.candidates]
+    surplus = FlowAmount(sum(each for each in found if each > 0))
+    deficit = FlowAmount(-sum(each for each in found if each < 0))
+    users = f"{len(found):,} user{'' if len(found) == 1 else 's'}"
+    return f"Correct {users} (+{format_amount(surplus)} FLOW / -{format_amount(deficit)} FLOW)?"

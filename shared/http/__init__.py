@@ -1,0 +1,1 @@
+"""What every HTTP function shares: the entry, the key, request parsing, and answers."""

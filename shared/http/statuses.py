@@ -1,0 +1,56 @@
+"""From error codes to HTTP: which status, and whether a retry may help."""
+
+from shared.http.problem import Problem, internal_problem
+
+_UNAVAILABLE = frozenset(
+    {
+        "contract_unreachable",
+        "contract_rate_limited",
+        "contract_height_unavailable",
+        "ledger_unreachable",
+        "ledger_lock_timeout",
+        "stale_height",
+        "changed_meanwhile",
+    }
+)
+_TIMED_OUT = frozenset({"contract_timeout", "ledger_timeout"})
+_REQUEST_INVALID = frozenset(
+    {"invalid_input", "invalid_address", "invalid_admin", "ambiguous_address"}
+)
+# The procedure's complaints about what the contract or the stored row says, not the caller.
+_UPSTREAM_INVALID = frozenset({"invalid_balance", "invalid_height", "invalid_ledger_balance"})
+
+
+def problem_of(code: str | None, text: str | None) -> Problem:
+    """The problem for an error `code`; `text` is the error's own, fit for an operator."""
+    code, text = code or "internal_error", text or "No reason was given."
+    if code == "invalid_settings":
+        return invalid_settings_problem()
+    if code in _UNAVAILABLE:
+        return Problem(503, code, text, retryable=True)
+    if code in _TIMED_OUT:
+        return Problem(504, code, text, retryable=True)
+    if code in _REQUEST_INVALID:
+        return Problem(422, code, text)
+    if code in _UPSTREAM_INVALID or code.startswith(("contract_", "ledger_")):
+        return Problem(502, code, text)
+    return internal_problem()
+
+
+def invalid_settings_problem() -> Problem:
+    """Names no setting: without valid settings there is no key, and anybody may be asking."""
+    return Problem(
+        503,
+        "invalid_settings",
+        "A setting of this function is missing or wrong. Its log names each; correct them and "
+        "deploy again.",
+    )
+
+
+def not_configured_problem() -> Problem:
+    """There is no key to check callers by, so nobody is served."""
+    return Problem(
+        503,
+        "not_configured",
+        "This function has no key to check callers by. Set RECONCILE_API_KEY and deploy again.",
+    )

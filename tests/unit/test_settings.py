@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import pytest
+
+from shared.core.errors import InvalidSettings
+from shared.core.policy import Policy
+from shared.settings import Settings, load_settings
+
+SECRET = "secret-key-never-to-be-seen-in-a-message"
+GOOD = {
+    "SUPABASE_URL": "https://project.example",
+    "SUPABASE_SERVICE_ROLE_KEY": SECRET,
+    "FLOW_ACCESS_NODE": "access.example:9000",
+    "FLOW_CONTRACT_ADDRESS": "0xF8D6E0586B0A20C7",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """The four required settings alone, in an empty folder."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("RECONCILE_ENV_FILE", raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def write_env_file(path: Path, **changes: str) -> None:
+    path.write_text("".join(f"{name}={value}\n" for name, value in {**GOOD, **changes}.items()))
+
+
+@pytest.mark.usefixtures("environment")
+def test_four_settings_are_enough() -> None:
+    settings = load_settings()
+    assert settings.flow_contract_address == "0xf8d6e0586b0a20c7"
+    assert settings.flow_contract_name == "OverflowGame"
+    assert settings.policy() == Policy()
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.delenv(name)
+    with pytest.raises(InvalidSettings, match=name):
+        load_settings()
+
+
+BAD = [
+    ("SUPABASE_URL", "project.example"),
+    ("SUPABASE_URL", "ftp://project.example"),
+    ("SUPABASE_SERVICE_ROLE_KEY", "short"),
+    ("SUPABASE_REST_URL", "nowhere"),
+    ("SUPABASE_TIMEOUT_S", "0"),
+    ("SUPABASE_TIMEOUT_S", "601"),
+    ("SUPABASE_TIMEOUT_S", "soon"),
+    ("FLOW_ACCESS_NODE", "access.example"),
+    ("FLOW_ACCESS_NODE", "https://access.example:9000"),
+    ("FLOW_ACCESS_NODE", ":9000"),
+    ("FLOW_ACCESS_TLS", "perhaps"),
+    ("FLOW_CONTRACT_ADDRESS", "0x01"),
+    ("FLOW_CONTRACT_ADDRESS", ""),
+    ("FLOW_CONTRACT_NAME", "Overflow Game"),
+    ("FLOW_CONTRACT_NAME", "1Game"),
+    ("FLOW_TIMEOUT_S", "-1"),
+    ("FLOW_MAX_SCRIPTS_PER_S", "-1"),
+    ("RECONCILE_API_KEY", "short"),
+    ("RECONCILE_TOLERANCE", "0"),
+    ("RECONCILE_TOLERANCE", "-1"),
+    ("RECONCILE_TOLERANCE", "0.000000001"),
+    ("RECONCILE_TOLERANCE", "NaN"),
+    ("RECONCILE_TOLERANCE", "much"),
+    ("RECONCILE_BATCH_SIZE", "0"),
+    ("RECONCILE_BATCH_SIZE", "50001"),
+    ("RECONCILE_BATCH_SIZE", "1.5"),
+    ("RECONCILE_SETTLE_S", "-1"),
+    ("RECONCILE_SETTLE_S", "901"),
+    ("RECONCILE_HALT_SHARE", "1.1"),
+    ("RECONCILE_HALT_SHARE", "50"),
+    ("RECONCILE_HALT_UNREAD_SHARE", "-0.1"),
+    ("RECONCILE_HALT_MIN_USERS", "0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_bad_value_is_named_and_not_shown(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings()
+    assert name in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert caught.value.code == "invalid_settings"
+
+
+def test_every_bad_value_is_named_at_once(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("SUPABASE_URL")
+    environment.setenv("FLOW_CONTRACT_ADDRESS", "x")
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings()
+    assert "SUPABASE_URL" in str(caught.value)
+    assert "FLOW_CONTRACT_ADDRESS" in str(caught.value)
+
+
+def test_a_short_key_is_not_shown(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SUPABASE_SERVICE_ROLE_KEY", "hush-hush")
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings()
+    shown = [str(caught.value), repr(caught.value)]
+    assert not any("hush" in text for text in shown)
+
+
+@pytest.mark.usefixtures("environment")
+def test_secrets_are_not_in_the_settings_text() -> None:
+    settings = load_settings()
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(settings.model_dump())
+
+
+def test_the_policy_is_read_in_units(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("RECONCILE_TOLERANCE", "1e-6")
+    environment.setenv("RECONCILE_BATCH_SIZE", "500")
+    environment.setenv("RECONCILE_SETTLE_S", "0")
+    environment.setenv("RECONCILE_HALT_SHARE", "1")
+    policy = load_settings().policy()
+    assert (policy.tolerance, policy.batch_size, policy.settle_s, policy.halt_share) == (
+        100,
+        500,
+        0,
+        1,
+    )
+
+
+def test_an_env_file_serves_when_the_environment_has_none(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in GOOD:
+        environment.delenv(name)
+    write_env_file(tmp_path / ".env.local", RECONCILE_BATCH_SIZE="7")
+    assert load_settings().reconcile_batch_size == 7
+
+
+def test_another_env_file_can_be_named(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in GOOD:
+        environment.delenv(name)
+    write_env_file(tmp_path / "other.env", RECONCILE_BATCH_SIZE="8")
+    environment.setenv("RECONCILE_ENV_FILE", str(tmp_path / "other.env"))
+    assert load_settings().reconcile_batch_size == 8
+
+
+def test_an_env_file_never_mixes_with_a_supabase_url_in_the_environment(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_env_file(tmp_path / ".env.local", RECONCILE_BATCH_SIZE="7")
+    assert load_settings().reconcile_batch_size == 10_000
+    environment.delenv("SUPABASE_SERVICE_ROLE_KEY")
+    with pytest.raises(InvalidSettings, match="SUPABASE_SERVICE_ROLE_KEY"):
+        load_settings()
