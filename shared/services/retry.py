@@ -29,7 +29,7 @@ def with_retry(
     clock: Clock,
     backoff: Backoff,
     *,
-    unless: type[ReconcileError] | tuple[type[ReconcileError], ...] = (),
+    unless: tuple[type[ReconcileError], ...] = (),
 ) -> T:
     """Call until it answers.
 

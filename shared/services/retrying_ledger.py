@@ -8,7 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from shared.core.compare import LedgerPage
-from shared.core.errors import LedgerRefused
+from shared.core.errors import LedgerLockTimeout, LedgerRefused, ReconcileError
 from shared.ports import Clock, Correction, Ledger, Written
 from shared.services.retry import Backoff, with_retry
 
@@ -52,8 +52,14 @@ class RetryingLedger:
         return self._retry(
             lambda: self._ledger.correct_users(
                 corrections, block_height=block_height, admin_address=admin_address, run_id=run_id
-            )
+            ),
+            # One locked row stops them all: the caller splits, which asks again for the others.
+            unless=(LedgerRefused, LedgerLockTimeout),
         )
 
-    def _retry(self, call: Callable[[], T]) -> T:
-        return with_retry(call, self._clock, self._backoff, unless=LedgerRefused)
+    def _retry(
+        self,
+        call: Callable[[], T],
+        unless: tuple[type[ReconcileError], ...] = (LedgerRefused,),
+    ) -> T:
+        return with_retry(call, self._clock, self._backoff, unless=unless)

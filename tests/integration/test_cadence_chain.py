@@ -135,7 +135,7 @@ def test_seeding_adds_to_every_balance_and_reports_progress(
     users = [new_address() for _ in range(5)]
     reports: list[tuple[int, int]] = []
 
-    seed_balances(chain, {user: 1 for user in users})
+    seed_balances(chain, dict.fromkeys(users, 1))
     seed_balances(
         chain,
         {user: number for number, user in enumerate(users)},
@@ -161,7 +161,7 @@ def test_seeding_more_than_the_account_owns_credits_nobody(
     assert chain.run_script(code, [address(user)]) == 0
 
 
-def test_seeding_a_transaction_that_fails_is_an_error(chain: Chain, contract_address: str) -> None:
+def test_seeding_a_transaction_that_fails_is_an_error(chain: Chain) -> None:
     users = {new_address(): 1 for _ in range(10_000)}
 
     with pytest.raises(ChainTransactionError, match="computation exceeds limit"):

@@ -32,7 +32,7 @@ def addresses_of(users: list[str]) -> JsonCadence:
 
 
 @pytest.fixture(scope="module")
-def balances(chain: Chain, contract_address: str) -> dict[str, int]:
+def balances(chain: Chain) -> dict[str, int]:
     """10,000 users with balances in the contract: units of 1e-8 by address."""
     units = {new_address(): 10**6 + number for number in range(10_000)}
     seed_balances(chain, units)
@@ -40,7 +40,7 @@ def balances(chain: Chain, contract_address: str) -> dict[str, int]:
 
 
 @pytest.fixture
-def batch(chain: Chain, contract_address: str) -> str:
+def batch(contract_address: str) -> str:
     return read_cadence(BATCH_SCRIPT, {"OverflowGame": contract_address})
 
 

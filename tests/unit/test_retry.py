@@ -1,5 +1,9 @@
+from typing import Any
+from uuid import uuid4
+
 import pytest
 
+from shared.core.amount import FlowAmount
 from shared.core.errors import (
     ContractNotDeployed,
     ContractTimeout,
@@ -7,8 +11,11 @@ from shared.core.errors import (
     LedgerRefused,
     ReconcileError,
 )
+from shared.ports import Correction, Written
 from shared.services.retry import Backoff, with_retry
+from shared.services.retrying_ledger import RetryingLedger
 from tests.fakes.fake_clock import FakeClock
+from tests.fakes.fake_ledger import FakeLedger
 
 BACKOFF = Backoff(attempts_max=4, base_s=0.25, cap_s=1.0)
 
@@ -60,7 +67,7 @@ def test_an_error_that_no_retry_helps_with_is_raised_at_once() -> None:
 def test_an_exempted_error_is_raised_at_once() -> None:
     call = Flaky(LedgerRefused("moved", remedy="Again.", code="changed_meanwhile"))
     with pytest.raises(LedgerRefused):
-        with_retry(call, FakeClock(), BACKOFF, unless=LedgerRefused)
+        with_retry(call, FakeClock(), BACKOFF, unless=(LedgerRefused,))
     assert call.calls == 1
 
 
@@ -90,3 +97,26 @@ def test_a_programming_error_is_not_retried() -> None:
     with pytest.raises(ZeroDivisionError):
         with_retry(broken, FakeClock(), BACKOFF)
     assert len(calls) == 1
+
+
+def test_a_locked_row_is_asked_for_again_alone_but_not_in_a_batch() -> None:
+    asked: list[str] = []
+
+    class Locked(FakeLedger):
+        def correct_user(self, *args: Any, **kwargs: Any) -> Written:
+            asked.append("user")
+            raise LedgerLockTimeout("locked", remedy="Wait.")
+
+        def correct_users(self, *args: Any, **kwargs: Any) -> list[Written]:
+            asked.append("users")
+            raise LedgerLockTimeout("locked", remedy="Wait.")
+
+    ledger = RetryingLedger(Locked(), FakeClock())
+    who = Correction(
+        user_address="a", contract_balance=FlowAmount(1), expected_balance=FlowAmount(0)
+    )
+    with pytest.raises(LedgerLockTimeout):
+        ledger.correct_user(who, block_height=1, admin_address="ADMIN", run_id=uuid4())
+    with pytest.raises(LedgerLockTimeout):
+        ledger.correct_users([who], block_height=1, admin_address="ADMIN", run_id=uuid4())
+    assert asked == ["user", "user", "user", "users"]
