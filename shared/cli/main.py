@@ -3,6 +3,7 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 from shared.cli import exit_code
 from shared.cli.arguments import parse
@@ -10,7 +11,6 @@ from shared.cli.output import (
     close_quietly,
     prepare_streams,
     print_error,
-    quiet_if_nobody_reads,
 )
 from shared.cli.run import Services, run
 from shared.core.errors import ReconcileError
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None, services: Services | None = None) ->
 
 
 def _failed(error: ReconcileError, arguments: Sequence[str]) -> int:
-    with quiet_if_nobody_reads():
+    with suppress(OSError):  # there is no place left to say so
         print_error(error, as_json="--json" in arguments)
     return exit_code.FAILED
 

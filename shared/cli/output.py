@@ -12,6 +12,12 @@ from shared.cli.render_json import error_json
 from shared.core.errors import ReconcileError
 
 
+class OutputFailed(ReconcileError):
+    """The run is over, but stdout or stderr took no more of its output."""
+
+    code = "output_failed"
+
+
 def print_lines(lines: Iterable[str], stream: TextIO | None = None) -> None:
     """Write whole lines, as they are, to `stream` (default stdout)."""
     (stream or sys.stdout).writelines(f"{line}\n" for line in lines)
@@ -19,9 +25,9 @@ def print_lines(lines: Iterable[str], stream: TextIO | None = None) -> None:
 
 def print_error(error: ReconcileError, *, as_json: bool = False) -> None:
     """One line on stderr and, `as_json`, one on stdout."""
+    print(f"reconcile: error: {printable(str(error))} [{error.code}]", file=sys.stderr)
     if as_json:
         print_lines([error_json(error)])
-    print(f"reconcile: error: {printable(str(error))} [{error.code}]", file=sys.stderr)
 
 
 def prepare_streams() -> None:
@@ -32,11 +38,18 @@ def prepare_streams() -> None:
 
 
 @contextmanager
-def quiet_if_nobody_reads() -> Iterator[None]:
-    """Leave the block quietly when the reader (`head`, say) has closed the pipe."""
-    with suppress(BrokenPipeError):
+def writing() -> Iterator[None]:
+    """Around the writing: quiet when the reader (`head`, say) has left, OutputFailed otherwise."""
+    try:
         yield
         sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        raise OutputFailed(
+            f"the output could not be written ({error.strerror})",
+            remedy="What was corrected is in the ledger's audit log.",
+        ) from error
 
 
 def close_quietly() -> None:

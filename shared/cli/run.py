@@ -1,14 +1,14 @@
 """Do what the command line asks: one user or everyone, then the report."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from shared.cli import exit_code
 from shared.cli.arguments import Options
 from shared.cli.csv_file import CsvFile
 from shared.cli.interrupt import Interrupt
-from shared.cli.output import print_error, print_lines, quiet_if_nobody_reads
+from shared.cli.output import print_error, print_lines, writing
 from shared.cli.progress import ProgressBar
 from shared.cli.question import Question, somebody_to_ask
 from shared.cli.render_json import result_json, sweep_json
@@ -67,7 +67,7 @@ def _run_user(user: str, options: Options, services: Services, csv: CsvFile | No
     else:
         result = reconciler.reconcile(user, options.admin)
     unsaved = _save(csv, [result])
-    with quiet_if_nobody_reads():
+    with writing():
         if options.as_json:
             print_lines([result_json(result)])
         print_lines(user_lines(result), sys.stderr if options.as_json else sys.stdout)
@@ -84,7 +84,7 @@ def _run_sweep(
             hooks = SweepHooks(bar.update, interrupt.should_stop, question.may_write)
         swept = services.sweeper.sweep(options.admin, dry_run=options.dry_run, hooks=hooks)
     unsaved = _save(csv, swept)
-    with quiet_if_nobody_reads():
+    with writing():
         _print_sweep(swept, as_json=options.as_json)
         if question.declined:
             print("Declined: nothing was written.", file=sys.stderr)
@@ -102,13 +102,22 @@ def _print_sweep(swept: SweepResult, *, as_json: bool) -> None:
         print_lines(summary_lines(summary), sys.stderr)
     elif sys.stdout.isatty():
         print_table(swept, sys.stdout)
-        print_lines(failure_lines(swept))
+        print_lines(_block(failure_lines(swept)))
         print_lines(summary_lines(summary))
     else:
-        print_lines(map(result_line, swept))
+        print_lines(_block(map(result_line, swept)))
         print_lines(summary_lines(summary))
     if error:
         print_error(error)
+
+
+def _block(lines: Iterable[str]) -> Iterator[str]:
+    """The lines and, if there are any, a blank one."""
+    line = None
+    for line in lines:
+        yield line
+    if line is not None:
+        yield ""
 
 
 def _error(summary: SweepSummary) -> ReconcileError | None:
@@ -132,6 +141,6 @@ def _save(csv: CsvFile | None, results: Sequence[ReconciliationResult]) -> Recon
 def _code(code: int, unsaved: ReconcileError | None, options: Options) -> int:
     if unsaved is None:
         return code
-    with quiet_if_nobody_reads():
+    with writing():
         print_error(unsaved, as_json=options.as_json)
     return exit_code.FAILED

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -28,9 +28,11 @@ from shared.reports.csv_report import csv_lines
 from shared.services.scan import Scan
 from shared.services.sweep import SweepHooks
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ALICE = "0x0000000000000101"
 O = Outcome  # noqa: E741
+Answer = TypeVar("Answer")
 
 
 def result(outcome: Outcome, user: str = ALICE, **changes: object) -> ReconciliationResult:
@@ -92,11 +94,11 @@ class FakeServices:
 
     def reconcile(self, user_address: str, admin_address: str) -> ReconciliationResult:
         self.calls.append(("reconcile", user_address, admin_address))
-        return self._answer()
+        return self._answer_of(ReconciliationResult)
 
     def preview(self, user_address: str) -> ReconciliationResult:
         self.calls.append(("preview", user_address))
-        return self._answer()
+        return self._answer_of(ReconciliationResult)
 
     def sweep(
         self, admin_address: str, *, dry_run: bool, hooks: SweepHooks | None = None
@@ -105,16 +107,20 @@ class FakeServices:
         self.calls.append(("sweep", admin_address, dry_run))
         hooks.progress("scan", 1, 3)
         self.during(hooks)
+        answer: SweepResult = self._answer_of(SweepResult)
         if dry_run:
-            return self._answer()
+            return answer
         candidates = [Candidate(ALICE, FlowAmount(100_000_000), FlowAmount(250_000_000), 7)]
         candidates.append(Candidate("0x02", FlowAmount(1), FlowAmount(0), 7))
         self.wrote = hooks.may_write(Scan(candidates=candidates))
-        return self._answer() if self.wrote else swept(O.WOULD_CORRECT, O.WOULD_CORRECT)
+        return (
+            self._answer_of(SweepResult) if self.wrote else swept(O.WOULD_CORRECT, O.WOULD_CORRECT)
+        )
 
-    def _answer(self) -> Any:
+    def _answer_of(self, kind: type[Answer]) -> Answer:
         if isinstance(self.answer, Exception):
             raise self.answer
+        assert isinstance(self.answer, kind)
         return self.answer
 
 
@@ -228,7 +234,7 @@ def test_help_loads_neither_the_clients_nor_rich() -> None:
         "slow = {'rich', 'supabase', 'flow_py_sdk', 'pydantic'} & set(sys.modules)\n"
         "sys.exit(str(slow) if slow else 0)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
 
 
 def test_an_error_is_one_line_and_with_json_an_object(capsys: pytest.CaptureFixture[str]) -> None:
@@ -345,7 +351,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         "sys.exit(main(['--all'], FakeServices(swept(*[O.CORRECTED] * 5000))))"
     )
     ran = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     )
     assert ran.stdout
     assert ran.stderr
@@ -354,6 +360,17 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         ran.stdout.close()
         assert ran.stderr.read() == b""
     assert ran.wait(timeout=60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_output_that_cannot_be_written_is_an_error(
+    flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["--all", *flags], FakeServices(swept(O.CORRECTED))) == 2
+    assert "[output_failed]" in capsys.readouterr().err
 
 
 # -- the report -------------------------------------------------------------------------------
@@ -430,7 +447,7 @@ def test_ctrl_c_at_the_question_writes_nothing_and_exits_2(
     person("")
 
     class Interrupted(Terminal):
-        def readline(self, size: int | None = -1, /) -> str:
+        def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
             signal.raise_signal(signal.SIGINT)
             return "y\n"
 
