@@ -32,7 +32,6 @@ _SPLITTABLE = (
     ContractScriptFailed,
     ContractTimeout,
 )
-_ASK_WITHOUT_USERS = (ContractScriptFailed, ContractTimeout)
 
 
 class ContractReader:
@@ -79,7 +78,7 @@ class ContractReader:
                 continue
             except _SPLITTABLE as error:
                 failed_calls += 1
-                if failed_calls == 1 and isinstance(error, _ASK_WITHOUT_USERS):
+                if failed_calls == 1 and self._may_be_everybodys(error, part):
                     self._ask_without_users(block_height)
                 if len(part) == 1:
                     errors[part[0]] = error
@@ -100,6 +99,13 @@ class ContractReader:
                 remedy="It must return one balance for each address, in the order it was given.",
             )
         return answer
+
+    @staticmethod
+    def _may_be_everybodys(error: ReconcileError, part: Sequence[FlowAddress]) -> bool:
+        # A node that is silent for one user has been asked often enough.
+        return isinstance(error, ContractScriptFailed) or (
+            isinstance(error, ContractTimeout) and len(part) > 1
+        )
 
     def _ask_without_users(self, block_height: int) -> None:
         """Raise when the script fails with nobody in it: then no user is to blame."""

@@ -15,7 +15,7 @@ T = TypeVar("T")
 class Backoff:
     """`attempts_max` calls in all; the n-th wait is random up to `base_s` * 2^n, or `cap_s`."""
 
-    attempts_max: int = 4
+    attempts_max: int = 3
     base_s: float = 0.25
     cap_s: float = 8.0
 

@@ -21,7 +21,7 @@ class RetryingLedger:
     def __init__(self, ledger: Ledger, clock: Clock, backoff: Backoff | None = None) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._backoff = backoff or Backoff(attempts_max=3)
+        self._backoff = backoff or Backoff()
 
     def count_users(self) -> int:
         return self._retry(self._ledger.count_users)

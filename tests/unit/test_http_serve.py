@@ -1,31 +1,19 @@
 """The functions side by side under one address, as `make serve` has them."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from werkzeug.test import Client
 
-from shared import bootstrap
+from tests.unit.serving import served
 from tools.serve import FUNCTIONS, application
-
-KEY = "test-key-0123456789"
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Client:
-    for name, value in {
-        "SUPABASE_URL": "http://127.0.0.1:9",
-        "SUPABASE_SERVICE_ROLE_KEY": "service-role-0123456789",
-        "FLOW_ACCESS_NODE": "127.0.0.1:9",
-        "FLOW_CONTRACT_ADDRESS": "0xf8d6e0586b0a20c7",
-        "RECONCILE_API_KEY": KEY,
-        # create_app leaves these behind.
-        "FUNCTION_TARGET": "",
-        "FUNCTION_SIGNATURE_TYPE": "http",
-    }.items():
-        monkeypatch.setenv(name, value)
-    bootstrap.reset()
-    return Client(application())
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    with served(monkeypatch):
+        yield Client(application())
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -33,10 +21,13 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
 def test_each_function_sees_its_own_root(client: Client, name: str, slash: str) -> None:
     response = client.options(f"/{name}{slash}")
     assert response.status_code == 405
-    assert response.headers["Allow"] == {
-        "reconcile_user": "POST",
-        "dry_run_report": "GET, HEAD",
-    }.get(name, response.headers["Allow"])
+    assert (
+        response.headers["Allow"]
+        == {
+            "reconcile_user": "POST",
+            "dry_run_report": "GET, HEAD",
+        }[name]
+    )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -191,6 +191,14 @@ def test_a_node_behind_an_earlier_read_is_waited_for() -> None:
     contract, clock = funded(), FakeClock()
     with pytest.raises(ContractHeightUnavailable, match="behind block 101"):
         ContractReader(contract, clock).latest_height(at_least=FIRST_HEIGHT + 1)
-    assert len(clock.sleeps) == 3
+    assert len(clock.sleeps) == 2
     contract.seal()
     assert ContractReader(contract, clock).latest_height(at_least=FIRST_HEIGHT + 1) == 101
+
+
+def test_a_node_silent_for_a_single_user_is_not_asked_about_nobody_too() -> None:
+    contract = funded()
+    contract.fail_when(lambda _: timed_out())
+    answer = reader(contract, attempts_max=1).read(USERS[:1], FIRST_HEIGHT)
+    assert list(answer.errors) == USERS[:1]
+    assert len(contract.calls) == 1

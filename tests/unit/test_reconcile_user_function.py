@@ -10,15 +10,13 @@ import functions_framework
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from shared import bootstrap
 from shared.core.amount import FlowAmount
 from shared.core.errors import InvalidSettings
 from shared.core.outcome import Outcome, ReconciliationResult
+from tests.unit.serving import KEY, SECRET, served
 
 SOURCE = Path(__file__).parents[2] / "functions" / "reconcile_user.py"
-KEY = "test-key-0123456789"
 USER = "0x0000000000000201"
-SECRET = "eyJhbGciOi-service-role-secret"
 CORRECTED = ReconciliationResult(
     user_address=USER,
     outcome=Outcome.CORRECTED,
@@ -49,22 +47,8 @@ class FakeServices:
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServices]:
     fake = FakeServices()
-    for name, value in {
-        "SUPABASE_URL": "http://127.0.0.1:9",
-        "SUPABASE_SERVICE_ROLE_KEY": SECRET,
-        "FLOW_ACCESS_NODE": "127.0.0.1:9",
-        "FLOW_CONTRACT_ADDRESS": "0xf8d6e0586b0a20c7",
-        "RECONCILE_API_KEY": KEY,
-    }.items():
-        monkeypatch.setenv(name, value)
-    # create_app leaves these behind.
-    monkeypatch.setenv("FUNCTION_TARGET", "reconcile_user")
-    monkeypatch.setenv("FUNCTION_SIGNATURE_TYPE", "http")
-    bootstrap.reset()
-    with monkeypatch.context() as patch:
-        patch.setattr(bootstrap, "services", lambda: fake)
+    with served(monkeypatch, fake):
         yield fake
-    bootstrap.reset()
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from flow_py_sdk.cadence import Address
 from flow_py_sdk.proto.flow.access import AccessAPIStub
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
+from shared.adapters.loop_thread import shared_loop_thread
 from tools.chain import templates
 from tools.chain.errors import ChainError, ChainTransactionError
-from tools.chain.event_loop import EventLoopThread
 from tools.chain.json_cadence import JsonCadence, address, decode, normal_address, string
 from tools.chain.sources import resolve_imports
 
@@ -92,7 +92,6 @@ class Chain:
         self._timeout_s = timeout_s
         self._send_lock = threading.Lock()
         self._sequence_number: int | None = None
-        self._loop = EventLoopThread("chain")
         self._client = self._run(self._connect())
 
     @property
@@ -101,9 +100,8 @@ class Chain:
         return self.account.address
 
     def close(self) -> None:
-        """Closes the channel and its thread."""
-        self._client.channel.close()
-        self._loop.close()
+        """Closes the channel."""
+        self._run(self._disconnect())
 
     def __enter__(self) -> "Chain":
         return self
@@ -260,10 +258,14 @@ class Chain:
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, _POLL_DELAY_S_MAX)
 
+    async def _disconnect(self) -> None:
+        self._client.channel.close()
+
     def _run(self, coroutine: Coroutine[object, object, T]) -> T:
         started_s = time.monotonic()
         try:
-            return self._loop.run(coroutine, self._timeout_s)
+            bounded = asyncio.wait_for(coroutine, self._timeout_s)
+            return shared_loop_thread().run(bounded)
         except TimeoutError as error:
             waited_s = time.monotonic() - started_s
             raise TimeoutError(f"no answer from {self.access_node} in {waited_s:.1f} s") from error

@@ -49,7 +49,9 @@ def _build(folder: Path, progress: Progress) -> None:
             "Building the Flow emulator needs a C compiler (gcc or clang). Install one, "
             f"or put the emulator {EMULATOR_VERSION} on PATH, and try again."
         )
-    progress(f"Building the Flow emulator {EMULATOR_VERSION} from source: once, about 4-7 minutes")
+    progress(
+        f"Building the Flow emulator {EMULATOR_VERSION} from source: once, 6-11 minutes on 2 cores"
+    )
     began = time.monotonic()
     with heartbeat(progress, "Still building the Flow emulator"):
         go = _install_go(progress)
