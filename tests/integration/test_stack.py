@@ -162,6 +162,8 @@ def test_a_stopped_database_keeps_its_data(stack: Stack) -> None:
         row_count(stack)
     stack.postgres.start()
     assert row_count(stack) == before > 0
+    # PostgREST lost its connections; it finds the database again by itself.
+    assert wait_for(lambda: rest_status(stack, "/") == 200)
 
 
 def test_a_paused_postgrest_lets_its_clients_wait(stack: Stack) -> None:
