@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     Durations in seconds. `flow_max_scripts_per_s` 0 means no limit.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     supabase_url: HttpUrl
     supabase_service_role_key: Secret
@@ -102,7 +104,7 @@ def load_settings() -> Settings:
     The env file is read only when SUPABASE_URL is not in the environment: a local stack's file
     never mixes with a production environment.
     """
-    in_environment = "SUPABASE_URL" in os.environ
+    in_environment = bool(os.environ.get("SUPABASE_URL"))
     env_file = None if in_environment else os.environ.get("RECONCILE_ENV_FILE", ".env.local")
     try:
         return Settings(_env_file=env_file)  # type: ignore[call-arg]

@@ -157,3 +157,21 @@ def test_an_env_file_never_mixes_with_a_supabase_url_in_the_environment(
     environment.delenv("SUPABASE_SERVICE_ROLE_KEY")
     with pytest.raises(InvalidSettings, match="SUPABASE_SERVICE_ROLE_KEY"):
         load_settings()
+
+
+def test_an_empty_variable_is_one_that_is_not_set(environment: pytest.MonkeyPatch) -> None:
+    for name in ("SUPABASE_REST_URL", "FLOW_BALANCE_SCRIPT", "RECONCILE_API_KEY", "FLOW_TIMEOUT_S"):
+        environment.setenv(name, "")
+    settings = load_settings()
+    assert settings.supabase_rest_url is None
+    assert settings.flow_balance_script is None
+    assert settings.reconcile_api_key is None
+    assert settings.flow_timeout_s == 15
+
+
+def test_an_empty_supabase_url_leaves_the_env_file_in_force(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("SUPABASE_URL", "")
+    write_env_file(tmp_path / ".env.local", SUPABASE_URL="https://local.example")
+    assert str(load_settings().supabase_url) == "https://local.example/"
