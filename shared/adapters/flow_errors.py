@@ -113,7 +113,7 @@ def _unreachable(access_node: str, reason: str) -> ContractError:
 def script_fault(message: str) -> str:
     """The line of a Cadence error report that says what went wrong."""
     faults = re.findall(r"^error: (.+)$", message, re.MULTILINE)
-    return faults[-1][:300] if faults else first_line(message)
+    return faults[0][:300] if faults else first_line(message)  # later ones follow from the first
 
 
 def first_line(message: str) -> str:

@@ -128,3 +128,15 @@ def test_long_and_empty_texts_are_cut_to_a_line() -> None:
     assert first_line("\n\n  hello \nthere") == "hello"
     assert first_line("") == "no message"
     assert len(script_fault("error: " + "x" * 1000)) == 300
+
+
+def test_of_several_faults_the_first_is_told() -> None:
+    message = (
+        "[Error Code: 1101] cadence runtime error: Execution failed:\n"
+        "error: cannot find declaration `OG` in `0000000000000001.OG`\n --> 2ba8:1:7\n\n"
+        "error: cannot infer type argument for type parameter `U`\n --> 2ba8:4:11\n"
+    )
+    error = contract_error(GRPCError(Status.INVALID_ARGUMENT, message), "node:1")
+    assert error.code == "contract_not_deployed"
+    assert "cannot find declaration `OG`" in str(error)
+    assert "infer" not in str(error)
