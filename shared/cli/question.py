@@ -40,8 +40,8 @@ class Question:
 
 
 def _text(scan: Scan) -> str:
-    found = [candidate.discrepancy for candidate in scan.candidates]
-    surplus = FlowAmount(sum(each for each in found if each > 0))
-    deficit = FlowAmount(-sum(each for each in found if each < 0))
-    users = f"{len(found):,} user{'' if len(found) == 1 else 's'}"
-    return f"Correct {users} (+{format_amount(surplus)} FLOW / -{format_amount(deficit)} FLOW)?"
+    count = len(scan.candidates)
+    users = f"{count:,} user{'' if count == 1 else 's'}"
+    surplus = format_amount(scan.surplus)
+    deficit = format_amount(FlowAmount(-scan.deficit))
+    return f"Correct {users} (+{surplus} FLOW / -{deficit} FLOW)?"

@@ -39,20 +39,6 @@ def parse_amount(text: str, *, field: str = "amount") -> FlowAmount:
     return FlowAmount(int(whole + fraction.ljust(8, "0")))
 
 
-def parse_balance(text: str, *, field: str = "balance") -> FlowAmount:
-    """Read a decimal string that a `UFix64` can hold: 0 to 184467440737.09551615 FLOW.
-
-    Raises InvalidInput outside of that range, or as `parse_amount` does.
-    """
-    amount = parse_amount(text, field=field)
-    if not 0 <= amount <= UFIX64_MAX:
-        raise InvalidInput(
-            f"{field} {text[:40]!r} is outside of 0 to {format_amount(UFIX64_MAX)} FLOW",
-            remedy="A balance cannot be negative or larger than Cadence's UFix64 can hold.",
-        )
-    return amount
-
-
 def format_amount(amount: FlowAmount) -> str:
     """Write an amount as a decimal string with exactly 8 places, such as `-0.00000001`."""
     sign = "-" if amount < 0 else ""

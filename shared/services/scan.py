@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
+from shared.core.amount import FlowAmount
 from shared.core.compare import (
     Candidate,
     ContractBalances,
@@ -35,6 +36,18 @@ class Scan:
     first_height: int | None = None
     last_height: int | None = None
     interrupted: bool = False
+
+    @property
+    def surplus(self) -> FlowAmount:
+        """The sum of the positive discrepancies, in units of 1e-8 FLOW."""
+        found = (candidate.discrepancy for candidate in self.candidates)
+        return FlowAmount(sum(each for each in found if each > 0))
+
+    @property
+    def deficit(self) -> FlowAmount:
+        """The sum of the negative discrepancies: zero or below, in units of 1e-8 FLOW."""
+        found = (candidate.discrepancy for candidate in self.candidates)
+        return FlowAmount(sum(each for each in found if each < 0))
 
     def counts(self) -> ScanCounts:
         """The counts that the review judges."""

@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from shared.core.admin import check_admin_address
-from shared.core.amount import FlowAmount
 from shared.core.errors import SweepInterrupted
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.policy import Policy
@@ -123,7 +122,6 @@ class Sweeper:
         results: list[ReconciliationResult],
     ) -> SweepResult:
         results.sort(key=lambda result: result.user_address)
-        discrepancies = [candidate.discrepancy for candidate in scan.candidates]
         summary = SweepSummary(
             run_id=str(run_id),
             dry_run=dry_run,
@@ -132,8 +130,8 @@ class Sweeper:
             finished_at=self._clock.now(),
             users=scan.users,
             outcomes=count_outcomes(scan.in_sync, results),
-            surplus=FlowAmount(sum(each for each in discrepancies if each > 0)),
-            deficit=FlowAmount(sum(each for each in discrepancies if each < 0)),
+            surplus=scan.surplus,
+            deficit=scan.deficit,
             first_height=scan.first_height,
             last_height=scan.last_height,
             halt=halt,

@@ -204,10 +204,6 @@ class Chain:
         """Replaces the code of a contract in this client's account; its stored fields stay."""
         return self.send(templates.UPDATE_CONTRACT, [string(name), string(resolve_imports(code))])
 
-    def remove_contract(self, name: str) -> TransactionResult:
-        """Removes a contract and its stored fields; only an emulator allows it."""
-        return self.send(templates.REMOVE_CONTRACT, [string(name)])
-
     def contract_code(self, name: str) -> str | None:
         """The code of a contract in this client's account, None when there is none."""
         code: str | None = self.run_script(

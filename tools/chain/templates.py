@@ -36,14 +36,6 @@ transaction(name: String, code: String) {
 }
 """
 
-REMOVE_CONTRACT = """
-transaction(name: String) {
-    prepare(signer: auth(RemoveContract) &Account) {
-        signer.contracts.remove(name: name)
-    }
-}
-"""
-
 CONTRACT_CODE = """
 access(all) fun main(address: Address, name: String): String? {
     if let deployed = getAccount(address).contracts.get(name: name) {
