@@ -1,8 +1,9 @@
-"""GET /: what a sweep would change now, as JSON or CSV. It only reads.
+"""GET /: what a sweep would change now, as JSON or CSV. It writes no balance and no audit row.
 
 `?format=json|csv`, or else the Accept header, or else JSON: `{"summary": …, "results": […]}`, where
-`results` has everyone who is not in sync or could not be read. An unknown parameter or format
-is a 400, an Accept header that allows neither a 406. HEAD checks the request and runs no sweep.
+`summary` is the run, which is stored and can be applied by its `runId`, and `results` has everyone
+who is not in sync or could not be read. An unknown parameter or format is a 400, an Accept header
+that allows neither a 406. HEAD checks the request and runs no sweep.
 """
 
 import json

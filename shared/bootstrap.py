@@ -5,36 +5,64 @@ from functools import cache
 
 from supabase import Client
 
+from shared.adapters.flow_channel import FlowChannel
 from shared.adapters.flow_contract import DEFAULT_SCRIPT, FlowContract, render_script
+from shared.adapters.flow_events import FlowEvents, event_types
 from shared.adapters.loop_thread import shared_loop_thread
-from shared.adapters.rate_limit import RateLimit
+from shared.adapters.sqs_chunk_queue import SqsChunkQueue
 from shared.adapters.supabase_ledger import SupabaseLedger, connect
+from shared.adapters.supabase_rate_budget import SupabaseRateBudget
+from shared.adapters.supabase_run_store import SupabaseRunStore
 from shared.adapters.system_clock import SystemClock
+from shared.adapters.unpaced import Unpaced
 from shared.core.address import parse_address
 from shared.core.errors import InvalidSettings
+from shared.ports import ChunkQueue, Clock, Pace
+from shared.services.batch_size import BatchSize
+from shared.services.changed_users import ChangedUsers
+from shared.services.engine import Engine, Ports
 from shared.services.read_contract import ContractReader
-from shared.services.reconcile_user import UserReconciler
 from shared.services.retrying_ledger import RetryingLedger
-from shared.services.sweep import Sweeper
+from shared.services.retrying_run_store import retrying_run_store
 from shared.settings import Settings, settings
 
 
-class Services:
-    """The use cases over one ledger and one contract."""
+class Services(Engine):
+    """The use cases over the ledger and the contract of the settings."""
 
     def __init__(self, config: Settings) -> None:
         clock = SystemClock()
         client = _supabase_client(config)
-        self._contract = _contract(config, clock)
-        ledger = RetryingLedger(SupabaseLedger(client), clock)
-        contract = ContractReader(self._contract, clock)
-        self.user_reconciler = UserReconciler(ledger, contract, clock, config.policy())
-        self.sweeper = Sweeper(ledger, contract, clock, config.policy())
+        channel = _channel(config)
+        pace = _pace(config, client, clock)
+        ports = Ports(
+            ledger=RetryingLedger(SupabaseLedger(client), clock),
+            store=retrying_run_store(SupabaseRunStore(client), clock),
+            contract=ContractReader(
+                _contract(config, channel, pace),
+                clock,
+                batch_size=BatchSize(config.reconcile_batch_size),
+            ),
+            changed_users=ChangedUsers(
+                _events(config, channel, pace),
+                clock,
+                blocks_max=config.reconcile_event_blocks_max,
+            ),
+            clock=clock,
+            queue=_queue(config, clock),
+        )
+        super().__init__(
+            ports,
+            config.policy(),
+            lease_s=config.reconcile_lease_s,
+            rotate_chunks=config.reconcile_rotate_chunks,
+        )
+        self._channel = channel
         self._http = client.options.httpx_client
 
     def close(self) -> None:
         """Close both connections."""
-        self._contract.close()
+        self._channel.close()
         if self._http is not None:
             self._http.close()
 
@@ -65,15 +93,40 @@ def _supabase_client(config: Settings) -> Client:
     )
 
 
-def _contract(config: Settings, clock: SystemClock) -> FlowContract:
-    return FlowContract(
+def _pace(config: Settings, client: Client, clock: Clock) -> Pace:
+    per_s = config.flow_max_scripts_per_s
+    if not per_s:
+        return Unpaced()
+    # Kept in the database, because every worker behind one egress address shares it.
+    return SupabaseRateBudget(client, config.flow_rate_budget, per_s, clock)
+
+
+def _queue(config: Settings, clock: Clock) -> ChunkQueue | None:
+    if config.reconcile_queue_url is None:
+        return None
+    return SqsChunkQueue(config.reconcile_queue_url, clock)
+
+
+def _channel(config: Settings) -> FlowChannel:
+    return FlowChannel(
         access_node=config.flow_access_node,
-        script=_script(config),
         loop=shared_loop_thread(),
-        rate_limit=RateLimit(config.flow_max_scripts_per_s, clock),
         timeout_s=config.flow_timeout_s,
         tls=config.flow_access_tls,
     )
+
+
+def _contract(config: Settings, channel: FlowChannel, pace: Pace) -> FlowContract:
+    return FlowContract(channel, pace, script=_script(config))
+
+
+def _events(config: Settings, channel: FlowChannel, pace: Pace) -> FlowEvents:
+    types = event_types(
+        config.flow_events,
+        contract=config.flow_contract_name,
+        address=parse_address(config.flow_contract_address),
+    )
+    return FlowEvents(channel, pace, types=types, user_field=config.flow_event_user_field)
 
 
 def _script(config: Settings) -> str:

@@ -15,7 +15,7 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.core.address import FlowAddress, parse_address
 from shared.core.amount import parse_amount
@@ -33,7 +33,15 @@ def _address(text: str) -> FlowAddress:
 ContractAddress = Annotated[str, AfterValidator(_address)]
 Secret = Annotated[SecretStr, Field(min_length=16)]
 AccessNode = Annotated[str, StringConstraints(pattern=r"^[^\s:/]+:[0-9]{1,5}$")]
+QueueUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/[^\s]+$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+CadenceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+EventName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(A\.[0-9a-f]{16}\.[A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*$"
+    ),
+]
 
 
 class Settings(BaseSettings):
@@ -54,12 +62,13 @@ class Settings(BaseSettings):
     flow_access_node: AccessNode
     flow_access_tls: bool = False
     flow_contract_address: ContractAddress
-    flow_contract_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = (
-        "OverflowGame"
-    )
+    flow_contract_name: CadenceName = "OverflowGame"
     flow_balance_script: Path | None = None
     flow_timeout_s: Annotated[float, Field(gt=0, le=600)] = 15.0
     flow_max_scripts_per_s: Annotated[float, Field(ge=0)] = 5.0
+    flow_rate_budget: Annotated[str, StringConstraints(pattern=r"^\S{1,100}$")] = "default"
+    flow_events: Annotated[tuple[EventName, ...], NoDecode] = ("Deposited", "Withdrawn", "Settled")
+    flow_event_user_field: CadenceName = "userAddress"
 
     reconcile_api_key: Secret | None = None
     reconcile_tolerance: Decimal = Decimal("0.00000001")
@@ -68,6 +77,16 @@ class Settings(BaseSettings):
     reconcile_halt_share: Share = 0.5
     reconcile_halt_unread_share: Share = 0.1
     reconcile_halt_min_users: Annotated[int, Field(ge=1)] = 100
+    reconcile_event_blocks_max: Annotated[int, Field(ge=1)] = 10_000
+    reconcile_rotate_chunks: Annotated[int, Field(ge=0, le=1_000)] = 1
+    reconcile_lease_s: Annotated[float, Field(ge=1, le=3_600)] = 120.0
+    reconcile_deadline_s: Annotated[float, Field(gt=0, le=3_600)] = 50.0
+    reconcile_queue_url: QueueUrl | None = None
+
+    @field_validator("flow_events", mode="before")
+    @classmethod
+    def _split_events(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
     @field_validator("reconcile_tolerance")
     @classmethod

@@ -17,6 +17,8 @@ from tools.chain.seed import seed_balances
 from tools.chain.sources import read_cadence
 from tools.stack import Stack, start_stack
 
+pytest_plugins = ["tests.aws"]
+
 CADENCE_FIXTURES = Path(__file__).parent / "cadence"
 AMOUNT = "round({} * 100000000)::text"
 
@@ -91,6 +93,10 @@ class LedgerTables:
             "delete from public.user_balances",
             "delete from public.balance_audit_log",
             "delete from public.balance_events",
+            "delete from public.reconciliation_results",
+            "delete from public.reconciliation_chunks",
+            "delete from public.reconciliation_runs",
+            "delete from public.reconciliation_script_budget",
         )
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:

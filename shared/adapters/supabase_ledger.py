@@ -5,14 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, create_client
 from yarl import URL
 
-from shared.adapters.supabase_errors import ledger_error, unauthorized
-from shared.core.amount import FlowAmount, format_amount, parse_amount
+from shared.adapters.supabase_errors import unauthorized
+from shared.adapters.supabase_rpc import amount, amount_text, bad_answer, call, columns, reading
 from shared.core.compare import LedgerPage
-from shared.core.errors import InvalidInput, LedgerBadAnswer, LedgerRefused
+from shared.core.errors import LedgerRefused
 from shared.core.outcome import Outcome
 from shared.ports import Correction, Written
 
@@ -51,11 +50,14 @@ class SupabaseLedger:
     def count_users(self) -> int:
         count = self._rpc("count_user_balances", {})
         if not isinstance(count, int):
-            raise _bad_answer("count_user_balances")
+            raise bad_answer("count_user_balances")
         return count
 
-    def list_balances(self, after: str | None, limit: int) -> LedgerPage:
-        return _page(self._rpc("list_user_balances", {"p_after": after, "p_limit": limit}))
+    def list_balances(
+        self, after: str | None, limit: int, through: str | None = None
+    ) -> LedgerPage:
+        parameters = {"p_after": after, "p_limit": limit, "p_through": through}
+        return _page(self._rpc("list_user_balances", parameters))
 
     def get_balances(self, user_addresses: Sequence[str]) -> LedgerPage:
         return _page(self._rpc("get_user_balances", {"p_user_addresses": list(user_addresses)}))
@@ -67,17 +69,15 @@ class SupabaseLedger:
             "reconcile_user_balance",
             {
                 "p_user_address": correction.user_address,
-                "p_contract_balance": format_amount(correction.contract_balance),
+                "p_contract_balance": amount_text(correction.contract_balance),
                 "p_admin_address": admin_address,
-                "p_expected_balance": _text(correction.expected_balance),
+                "p_expected_balance": amount_text(correction.expected_balance),
                 "p_block_height": block_height,
                 "p_run_id": str(run_id),
             },
         )
-        try:
+        with reading("reconcile_user_balance"):
             return _written_or_refused(answer)
-        except (KeyError, TypeError) as error:
-            raise _bad_answer("reconcile_user_balance") from error
 
     def correct_users(
         self,
@@ -91,43 +91,33 @@ class SupabaseLedger:
             "reconcile_user_balances",
             {
                 "p_user_addresses": [each.user_address for each in corrections],
-                "p_contract_balances": [
-                    format_amount(each.contract_balance) for each in corrections
-                ],
-                "p_expected_balances": [_text(each.expected_balance) for each in corrections],
+                "p_contract_balances": [amount_text(each.contract_balance) for each in corrections],
+                "p_expected_balances": [amount_text(each.expected_balance) for each in corrections],
                 "p_block_height": block_height,
                 "p_admin_address": admin_address,
                 "p_run_id": str(run_id),
             },
         )
-        columns = ("outcomes", "codes", "old_balances", "new_balances", "audit_ids")
-        try:
-            rows = zip(*(answer[column] for column in columns), strict=True)
+        with reading("reconcile_user_balances"):
+            rows = columns(answer, "outcomes", "codes", "old_balances", "new_balances", "audit_ids")
             written = [_written(*row) for row in rows]
-        except (KeyError, TypeError, ValueError) as error:
-            raise _bad_answer("reconcile_user_balances") from error
         if len(written) != len(corrections):
-            raise _bad_answer("reconcile_user_balances")
+            raise bad_answer("reconcile_user_balances")
         return written
 
     def _rpc(self, procedure: str, parameters: dict[str, Any]) -> Any:
-        try:
-            return self._client.rpc(procedure, parameters).execute().data
-        except (APIError, httpx.HTTPError) as error:
-            raise ledger_error(error) from error
+        return call(self._client, procedure, parameters)
 
 
 def _page(answer: Any) -> LedgerPage:
     # Anything else than two lists of one length is no empty ledger but a broken answer.
-    try:
+    with reading("the listing of balances"):
         addresses, balances = answer["user_addresses"], answer["balances"]
-    except (KeyError, TypeError) as error:
-        raise _bad_answer("the listing of balances") from error
-    if not isinstance(addresses, list) or not isinstance(balances, list):
-        raise _bad_answer("the listing of balances")
-    if len(addresses) != len(balances):
-        raise _bad_answer("the listing of balances")
-    return LedgerPage(addresses, balances)
+        if not isinstance(addresses, list) or not isinstance(balances, list):
+            raise TypeError("a list is missing")
+        if len(addresses) != len(balances):
+            raise ValueError("the lists are not parallel")
+        return LedgerPage(addresses, balances)
 
 
 def _written_or_refused(answer: dict[str, Any]) -> Written:
@@ -137,11 +127,11 @@ def _written_or_refused(answer: dict[str, Any]) -> Written:
             remedy="Nothing was changed.",
             code=answer["code"],
         )
-    in_sync = _amount(answer["discrepancy"]) == 0
+    in_sync = amount(answer["discrepancy"]) == 0
     return Written(
         outcome=Outcome.IN_SYNC if in_sync else Outcome.CORRECTED,
-        old_balance=_amount(answer["old_balance"]),
-        new_balance=_amount(answer["new_balance"]),
+        old_balance=amount(answer["old_balance"]),
+        new_balance=amount(answer["new_balance"]),
         audit_id=answer["audit_id"],
     )
 
@@ -151,8 +141,8 @@ def _written(
 ) -> Written:
     return Written(
         outcome=Outcome(outcome),
-        old_balance=_amount(old),
-        new_balance=_amount(new),
+        old_balance=amount(old),
+        new_balance=amount(new),
         audit_id=audit_id,
         code=code,
         error=_EXPLANATIONS.get(code, f"the ledger refused the correction ({code})")
@@ -167,21 +157,3 @@ _EXPLANATIONS = {
     "invalid_balance": "The contract's balance is none that a ledger can hold.",
     "invalid_ledger_balance": "The stored balance is no amount. Reconcile this user on its own.",
 }
-
-
-def _amount(text: str | None) -> FlowAmount | None:
-    try:
-        return None if text is None else parse_amount(text)
-    except (InvalidInput, TypeError) as error:
-        raise _bad_answer("a procedure") from error
-
-
-def _text(amount: FlowAmount | None) -> str | None:
-    return None if amount is None else format_amount(amount)
-
-
-def _bad_answer(who: str) -> LedgerBadAnswer:
-    return LedgerBadAnswer(
-        f"{who} answered in a form that this version does not know",
-        remedy="Apply the supabase/migrations of this version.",
-    )

@@ -1,102 +1,89 @@
-"""What the command accepts, and its help."""
+"""From the words of a command line to what they ask for."""
 
-import argparse
+from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn
 
+from shared.cli.commands import (
+    Apply,
+    CancelRun,
+    Command,
+    ListRuns,
+    ReconcileUser,
+    Resume,
+    ShowRun,
+    Sweep,
+)
+from shared.cli.parsers import (
+    apply_parser,
+    cancel_parser,
+    main_parser,
+    runs_parser,
+    show_parser,
+)
 from shared.core.admin import DEFAULT_ADMIN_ADDRESS, check_admin_address
 from shared.core.errors import InvalidInput
 
-_DESCRIPTION = """\
-Compare the ledger's balances with the contract's, and correct the ledger where they differ.
-Every correction leaves an audit row."""
 
-_EPILOG = """\
-examples:
-  reconcile --user 0x0000000000000005             correct one user
-  reconcile --user 0x0000000000000005 --dry-run   look at one user, write nothing
-  reconcile --all --dry-run                       look at everyone, write nothing
-  reconcile --all --admin alice                   correct everyone; asks first at a terminal
-  reconcile --all --yes --csv drift.csv           correct everyone unasked, keep a report
-  reconcile --all --dry-run --json | jq -r 'select(.type == "result") | .userAddress'
-
-exit codes:
-  0    everyone is in sync or was corrected
-  1    balances still differ: a dry run found some, a row moved meanwhile, or you declined
-  2    somebody failed, the run is incomplete (halted, stopped, an error), or bad usage or settings
-  130  quit at once by a second Ctrl-C
-
-Ctrl-C stops between two batches and says what was done; what was corrected stays corrected.
-Settings come from the environment, or from .env.local when SUPABASE_URL is not set."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """A valid command line. `user` None means everyone."""
-
-    user: str | None
-    dry_run: bool
-    admin: str
-    as_json: bool
-    csv: Path | None
-    yes: bool
-
-
-def parse(argv: Sequence[str]) -> Options:
+def parse(argv: Sequence[str]) -> Command:
     """Read the command line. Raises InvalidInput; `--help` prints and raises SystemExit(0)."""
-    given = _parser().parse_args(argv)
-    return Options(
-        user=given.user,
-        dry_run=given.dry_run,
-        admin=check_admin_address(given.admin),
+    match list(argv):
+        case ["apply", *rest]:
+            return _apply(apply_parser().parse_args(rest))
+        case ["runs", "show", *rest]:
+            given = show_parser().parse_args(rest)
+            return ShowRun(run_id=given.run_id, as_json=given.json, csv=given.csv)
+        case ["runs", "cancel", *rest]:
+            return CancelRun(run_id=cancel_parser().parse_args(rest).run_id)
+        case ["runs", *rest]:
+            given = runs_parser().parse_args(rest)
+            return ListRuns(limit=given.limit, as_json=given.json)
+        case _:
+            return _main(main_parser().parse_args(argv))
+
+
+def _apply(given: Namespace) -> Apply:
+    return Apply(
+        run_id=given.run_id,
+        accept_halt=given.accept_halt,
+        admin=_admin(given),
         as_json=given.json,
         csv=given.csv,
         yes=given.yes,
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Report bad usage like every other error."""
-        raise InvalidInput(message, remedy="See 'reconcile --help'.")
+def _main(given: Namespace) -> Command:
+    if given.user is not None:
+        _refuse(given, "--incremental", "--resume", "--accept-halt", why="goes with --all")
+        return ReconcileUser(
+            user=given.user,
+            dry_run=given.dry_run,
+            admin=_admin(given),
+            as_json=given.json,
+            csv=given.csv,
+        )
+    if given.resume:
+        why = "cannot be given with --resume, which goes on with a run as it was started"
+        _refuse(given, "--dry-run", "--incremental", "--accept-halt", "--admin", why=why)
+        return Resume(as_json=given.json, csv=given.csv, yes=given.yes)
+    if given.dry_run:
+        _refuse(given, "--accept-halt", why="cannot be given with --dry-run, which never halts")
+    return Sweep(
+        dry_run=given.dry_run,
+        incremental=given.incremental,
+        accept_halt=given.accept_halt,
+        admin=_admin(given),
+        as_json=given.json,
+        csv=given.csv,
+        yes=given.yes,
+    )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="reconcile",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # a mistyped --dry must not become a run that writes
-    )
-    who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--user", "-u", metavar="ADDRESS", help="reconcile this user")
-    who.add_argument("--all", "-a", action="store_true", help="reconcile everyone in the ledger")
-    parser.add_argument("--dry-run", "-d", action="store_true", help="look only, write nothing")
-    parser.add_argument(
-        "--admin",
-        metavar="ADDRESS",
-        default=DEFAULT_ADMIN_ADDRESS,
-        help="who acts, for the audit rows (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="JSON lines on stdout: each user not in sync (or the one asked for), then the "
-        "summary of --all; text for people goes to stderr",
-    )
-    parser.add_argument(
-        "--csv", metavar="FILE", type=_file, help="write the results to this file as well"
-    )
-    parser.add_argument(
-        "--yes", action="store_true", help="do not ask before --all writes (a terminal is asked)"
-    )
-    return parser
+def _admin(given: Namespace) -> str:
+    return check_admin_address(DEFAULT_ADMIN_ADDRESS if given.admin is None else given.admin)
 
 
-def _file(text: str) -> Path:
-    if not text or "\0" in text:
-        raise argparse.ArgumentTypeError("give the name of a file")
-    return Path(text)
+def _refuse(given: Namespace, *options: str, why: str) -> None:
+    for option in options:
+        if getattr(given, option[2:].replace("-", "_")) not in (None, False):
+            raise InvalidInput(f"{option} {why}", remedy="See 'reconcile --help'.")

@@ -55,7 +55,8 @@ class CsvFile:
             raise ReportFailed(
                 f"the run is over, but its report {self._given} could not be written "
                 f"({error.strerror})",
-                remedy="What the run did is in the ledger's audit log.",
+                remedy="What was corrected is in the ledger's audit log; 'reconcile runs show RUN "
+                "--csv FILE' makes the report of a sweep again.",
             ) from error
 
     def _refused(self, fault: str, remedy: str) -> InvalidInput:

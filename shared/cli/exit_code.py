@@ -1,7 +1,7 @@
 """Exit codes: 2 outweighs 1, 1 outweighs 0."""
 
 from shared.core.outcome import SETTLED, Outcome, ReconciliationResult
-from shared.core.sweep_result import SweepSummary
+from shared.core.run import Run
 
 FINE = 0
 DIFFERENCES_REMAIN = 1
@@ -17,8 +17,8 @@ def of_user(result: ReconciliationResult) -> int:
     return FINE if result.outcome in SETTLED else DIFFERENCES_REMAIN
 
 
-def of_sweep(summary: SweepSummary) -> int:
-    """The code for a run over everyone."""
-    if not summary.complete or summary.count(Outcome.FAILED):
+def of_sweep(run: Run, *, declined: bool = False) -> int:
+    """The code for a run over many; `declined`: the person at the terminal said no."""
+    if run.count(Outcome.FAILED) or not (run.complete or declined):
         return FAILED
-    return DIFFERENCES_REMAIN if summary.unresolved else FINE
+    return DIFFERENCES_REMAIN if run.unresolved else FINE

@@ -12,7 +12,8 @@ from shared.cli.output import (
     prepare_streams,
     print_error,
 )
-from shared.cli.run import Services, run
+from shared.cli.run import run
+from shared.cli.services import Services
 from shared.core.errors import ReconcileError
 
 
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None, services: Services | None = None) ->
         return run(parse(arguments), services)
     except ReconcileError as error:
         return _failed(error, arguments)
+    except KeyboardInterrupt:  # of a command that only shows something
+        return exit_code.QUIT
     except Exception as error:
         return _failed(_unexpected(error), arguments)
     finally:

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_PHASES = {"scan": "Comparing users", "settle": "Waiting (s)", "correct": "Correcting users"}
+_PHASES = {
+    "scan": "Comparing users",
+    "settle": "Waiting (s)",
+    "wait": "Waiting for another worker",
+    "correct": "Correcting users",
+}
 
 
 class ProgressBar:

@@ -5,7 +5,7 @@ import sys
 from shared.cli.interrupt import Interrupt
 from shared.cli.progress import ProgressBar
 from shared.core.amount import FlowAmount, format_amount
-from shared.services.scan import Scan
+from shared.core.run import Run
 
 
 def somebody_to_ask() -> bool:
@@ -21,10 +21,10 @@ class Question:
         self._bar = bar
         self.declined = False
 
-    def may_write(self, scan: Scan) -> bool:
+    def may_write(self, run: Run) -> bool:
         """For `SweepHooks`."""
         self._bar.pause()
-        print(f"{_text(scan)} [y/N] ", end="", file=sys.stderr, flush=True)
+        print(f"{_text(run)} [y/N] ", end="", file=sys.stderr, flush=True)
         self.declined = not self._answered_yes()
         return not self.declined
 
@@ -39,9 +39,9 @@ class Question:
         return answer.strip().lower() in {"y", "yes"}
 
 
-def _text(scan: Scan) -> str:
-    count = len(scan.candidates)
-    users = f"{count:,} user{'' if count == 1 else 's'}"
-    surplus = format_amount(scan.surplus)
-    deficit = format_amount(FlowAmount(-scan.deficit))
-    return f"Correct {users} (+{surplus} FLOW / -{deficit} FLOW)?"
+def _text(run: Run) -> str:
+    users = f"{run.candidates:,} user{'' if run.candidates == 1 else 's'}"
+    surplus = format_amount(run.surplus)
+    deficit = format_amount(FlowAmount(-run.deficit))
+    although = f", although {run.halt.explanation}" if run.halt else ""
+    return f"Correct {users} (+{surplus} FLOW / -{deficit} FLOW){although}?"

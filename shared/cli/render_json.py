@@ -1,11 +1,10 @@
 """JSON lines: one object a line, in ASCII, each with a `type`."""
 
 import json
-from collections.abc import Iterable, Iterator
 
 from shared.core.errors import ReconcileError
 from shared.core.outcome import ReconciliationResult
-from shared.core.sweep_result import SweepSummary
+from shared.core.run import Run
 
 
 def result_json(result: ReconciliationResult) -> str:
@@ -13,9 +12,14 @@ def result_json(result: ReconciliationResult) -> str:
     return json.dumps({"type": "result", **result.as_json()})
 
 
-def summary_json(summary: SweepSummary) -> str:
-    """The run's counts."""
-    return json.dumps({"type": "summary", **summary.as_json()})
+def summary_json(run: Run) -> str:
+    """The counts of the run that the other lines are about."""
+    return json.dumps({"type": "summary", **run.as_json()})
+
+
+def run_json(run: Run) -> str:
+    """One of many runs."""
+    return json.dumps({"type": "run", **run.as_json()})
 
 
 def error_json(error: ReconcileError) -> str:
@@ -28,13 +32,3 @@ def error_json(error: ReconcileError) -> str:
             "retryable": error.retryable,
         }
     )
-
-
-def sweep_json(
-    results: Iterable[ReconciliationResult], error: ReconcileError | None, summary: SweepSummary
-) -> Iterator[str]:
-    """Results, then the error if there is one; the summary is always the last line."""
-    yield from map(result_json, results)
-    if error:
-        yield error_json(error)
-    yield summary_json(summary)

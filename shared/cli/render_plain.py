@@ -1,11 +1,12 @@
 """Readable lines without colour or wrapping: for pipes, log files and narrow terminals."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
 
 from shared.cli.printable import printable
 from shared.core.amount import FlowAmount, format_amount
 from shared.core.outcome import Outcome, ReconciliationResult
-from shared.core.sweep_result import SweepSummary
 
 
 def signed(amount: FlowAmount) -> str:
@@ -31,7 +32,7 @@ def result_line(result: ReconciliationResult) -> str:
 
 def user_lines(result: ReconciliationResult) -> Iterator[str]:
     """One user as a block of `name  value`."""
-    fields = [("User", result.user_address), ("Outcome", _words(result.outcome))]
+    fields = [("User", result.user_address), ("Outcome", words(result.outcome))]
     if result.old_balance is not None:
         fields.append(("Ledger", f"{format_amount(result.old_balance)} FLOW"))
     if result.new_balance is not None:
@@ -44,49 +45,34 @@ def user_lines(result: ReconciliationResult) -> Iterator[str]:
         fields.append(("Audit row", result.audit_id))
     if result.error_code or result.error:
         fields.append(("Error", _reason(result)))
-    return _aligned(fields)
+    return aligned(fields)
 
 
-def failure_lines(results: Sequence[ReconciliationResult]) -> Iterator[str]:
+def failure_lines(results: Iterable[ReconciliationResult]) -> Iterator[str]:
     """Each error code once: how many users have it, and what it said about the first."""
-    by_code: dict[str, list[ReconciliationResult]] = {}
+    counts: Counter[str] = Counter()
+    firsts: dict[str, ReconciliationResult] = {}
     for result in results:
         if result.outcome is Outcome.FAILED:
-            by_code.setdefault(result.error_code or "", []).append(result)
-    for code, of_code in by_code.items():
-        first = of_code[0]
+            code = result.error_code or ""
+            counts[code] += 1
+            firsts.setdefault(code, result)
+    for code, first in firsts.items():
         yield (
-            f"{len(of_code):,} failed with {printable(code)}, such as "
+            f"{counts[code]:,} failed with {printable(code)}, such as "
             f"{printable(first.user_address)}: {printable(first.error or '')}"
         )
 
 
-def summary_lines(summary: SweepSummary) -> Iterator[str]:
-    """A run as a block of `name  value`."""
-    fields = [("Run", summary.run_id + (" (dry run)" if summary.dry_run else ""))]
-    fields.append(("Users", f"{summary.users:,}"))
-    fields += [(f"  {_words(each)}", f"{summary.count(each):,}") for each in Outcome]
-    fields.append(("Surplus", f"{signed(summary.surplus)} FLOW"))
-    fields.append(("Deficit", f"{signed(summary.deficit)} FLOW"))
-    if summary.first_height is not None:
-        fields.append(("Heights", f"{summary.first_height} to {summary.last_height}"))
-    fields.append(("Duration", f"{summary.duration_s:.1f} s"))
-    if summary.halt:
-        fields.append(("Halted", f"nothing was written: {summary.halt}"))
-    if summary.interrupted:
-        fields.append(("Interrupted", "the scan was stopped early and nothing was written"))
-    if summary.error:
-        fields.append(("Error", str(summary.error)))
-    return _aligned(fields)
-
-
-def _aligned(fields: Sequence[tuple[str, str]]) -> Iterator[str]:
+def aligned(fields: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Names and values in two columns."""
     width = max(len(name) for name, _ in fields)
     return (f"{name:<{width}}  {printable(value)}" for name, value in fields)
 
 
-def _words(outcome: Outcome) -> str:
-    return str(outcome).replace("_", " ")
+def words(value: StrEnum) -> str:
+    """An outcome or a state for people."""
+    return str(value).replace("_", " ")
 
 
 def _reason(result: ReconciliationResult) -> str:

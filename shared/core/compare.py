@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from shared.core.address import FlowAddress, normal_form, parse_address
-from shared.core.amount import FlowAmount, parse_amount
+from shared.core.amount import ZERO, FlowAmount, parse_amount
 from shared.core.errors import InvalidInput, InvalidLedgerBalance, ReconcileError
 
 
@@ -12,14 +13,17 @@ from shared.core.errors import InvalidInput, InvalidLedgerBalance, ReconcileErro
 class LedgerPage:
     """A contiguous range of ledger rows in key order, as parallel sequences.
 
-    `balances` are decimal strings as PostgreSQL writes numeric(20,8), None for NULL.
+    `balances` are decimal strings as PostgreSQL writes numeric(20,8), None for NULL. `absent` are
+    users that were asked for by name and have no row: they hold zero.
     """
 
     user_addresses: Sequence[str]
     balances: Sequence[str | None]
+    absent: Sequence[str] = ()
 
     def __len__(self) -> int:
-        return len(self.user_addresses)
+        """How many users the page is about, those without a row included."""
+        return len(self.user_addresses) + len(self.absent)
 
     def rows(self) -> Iterator[tuple[str, str | None]]:
         """(user_address, balance) in key order."""
@@ -31,22 +35,27 @@ class ContractBalances:
     """What the contract answered at one block height.
 
     `balances` has every address that was read; `errors` every one that could not be, each asked
-    about is in exactly one of them.
+    about is in exactly one of them. `script_calls` were made for it, those that failed included.
     """
 
     block_height: int
     balances: Mapping[FlowAddress, FlowAmount]
     errors: Mapping[FlowAddress, ReconcileError] = field(default_factory=dict)
+    script_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A user whose two balances differ: what both sides said, and at which height."""
+    """A user whose two balances differ: what both sides said, and at which height.
+
+    `row_exists` False: the ledger has no row of this user yet, and `ledger_balance` is zero.
+    """
 
     user_address: str
     ledger_balance: FlowAmount
     contract_balance: FlowAmount
     block_height: int
+    row_exists: bool = True
 
     @property
     def discrepancy(self) -> FlowAmount:
@@ -80,7 +89,7 @@ class Comparison:
 
 def chain_addresses(page: LedgerPage) -> list[FlowAddress]:
     """The addresses to ask the contract about: each once, malformed keys left out."""
-    normal = (normal_form(key) for key in page.user_addresses)
+    normal = (normal_form(key) for key in chain(page.user_addresses, page.absent))
     return list(dict.fromkeys(address for address in normal if address is not None))
 
 
@@ -103,6 +112,17 @@ def compare(page: LedgerPage, contract: ContractBalances, tolerance: FlowAmount)
             in_sync += 1
         else:
             candidates.append(Candidate(key, ledger, truth, contract.block_height))
+    for key in page.absent:
+        try:
+            truth = _contract_balance(key, contract)
+        except ReconcileError as error:
+            failures.append(Failure(key, error))
+            continue
+        if truth < tolerance:
+            in_sync += 1
+        else:
+            missing = Candidate(key, ZERO, truth, contract.block_height, row_exists=False)
+            candidates.append(missing)
     return Comparison(in_sync, candidates, failures, funded, funded_reading_zero)
 
 

@@ -22,10 +22,10 @@ class Confirmation:
 def confirm(scanned: Sequence[Candidate], page: LedgerPage, found: Comparison) -> Confirmation:
     """Sort scanned candidates by what a newer reading (`page` and its comparison) says of them.
 
-    Agreeing now → transient; row gone or its balance moved since → changed_meanwhile; unreadable →
-    failures; else confirmed, with the contract's newer balance.
+    Agreeing now → transient; row gone, new or its balance moved since → changed_meanwhile;
+    unreadable → failures; else confirmed, with the contract's newer balance.
     """
-    present = set(page.user_addresses)
+    unmoved = {(key, True) for key in page.user_addresses} | {(key, False) for key in page.absent}
     differing = {candidate.user_address: candidate for candidate in found.candidates}
     failures = {failure.user_address: failure for failure in found.failures}
     confirmation = Confirmation()
@@ -34,7 +34,9 @@ def confirm(scanned: Sequence[Candidate], page: LedgerPage, found: Comparison) -
         now = differing.get(key)
         if key in failures:
             confirmation.failures.append(Failure(key, failures[key].error, before.ledger_balance))
-        elif key not in present or (now and now.ledger_balance != before.ledger_balance):
+        elif (key, before.row_exists) not in unmoved or (
+            now and now.ledger_balance != before.ledger_balance
+        ):
             confirmation.changed_meanwhile.append(before)
         elif now is None:
             confirmation.transient.append(before)

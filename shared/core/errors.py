@@ -107,9 +107,15 @@ class ContractLimitExceeded(ContractError):
 
 
 class ContractBadAnswer(ContractError):
-    """The script answered with something that is not one balance per user asked about."""
+    """The script did not answer with one balance per user, or an event does not name its user."""
 
     code = "contract_bad_answer"
+
+
+class EventGapTooLarge(ReconcileError):
+    """So many blocks since the last run that looking at everyone is cheaper than their events."""
+
+    code = "event_gap_too_large"
 
 
 # -- the ledger's side ------------------------------------------------------------------------
@@ -180,7 +186,40 @@ class SweepHalted(ReconcileError):
     code = "sweep_halted"
 
 
-class SweepInterrupted(ReconcileError):
-    """Somebody stopped the sweep between two batches."""
+# -- stored runs ------------------------------------------------------------------------------
 
-    code = "sweep_interrupted"
+
+class RunActive(ReconcileError):
+    """Another run that writes is not finished yet; one at a time may be active."""
+
+    code = "run_active"
+    retryable = True
+
+
+class RunNotFound(InvalidInput):
+    code = "run_not_found"
+
+
+class RunNotApplicable(InvalidInput):
+    """The run has no plan that could be carried out, or is in a state that does not allow it."""
+
+    code = "run_not_applicable"
+
+
+class ChunkGaveUp(ReconcileError):
+    """A chunk has failed as often as it may; its users could not be looked at."""
+
+    code = "chunk_gave_up"
+
+
+class QueueError(ReconcileError):
+    """The queue did not take a message; the next tick sends it."""
+
+    code = "queue_error"
+    retryable = True
+
+
+class InvalidMessage(ReconcileError):
+    """A queue's message does not name a chunk; delivering it again would not help."""
+
+    code = "invalid_message"

@@ -32,7 +32,9 @@ class ReconciliationResult:
 
     `old_balance` is the ledger's balance before, `new_balance` the contract's, `discrepancy` =
     new − old, all in units of 1e-8 FLOW and None when they could not be read. `new_balance` is
-    what the ledger holds now only when `outcome` is `corrected`. `timestamp` is UTC.
+    what the ledger holds now only when `outcome` is `corrected`. `block_height` is where
+    `new_balance` was read, `scan_height` where a sweep found the discrepancy first. `timestamp` is
+    UTC.
     """
 
     user_address: str
@@ -42,6 +44,7 @@ class ReconciliationResult:
     new_balance: FlowAmount | None = None
     discrepancy: FlowAmount | None = None
     block_height: int | None = None
+    scan_height: int | None = None
     audit_id: str | None = None
     error: str | None = None
     error_code: str | None = None
@@ -61,6 +64,7 @@ class ReconciliationResult:
             "newBalance": _decimal(self.new_balance),
             "discrepancy": _decimal(self.discrepancy),
             "blockHeight": self.block_height,
+            "scanHeight": self.scan_height,
             "auditId": self.audit_id,
             "timestamp": iso_utc(self.timestamp),
             "error": self.error,

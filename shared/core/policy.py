@@ -1,8 +1,10 @@
 """The numbers an operator decides on, in one value."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from shared.core.amount import SMALLEST, FlowAmount
+from shared.core.amount import SMALLEST, FlowAmount, format_amount, parse_amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +23,12 @@ class Policy:
     halt_share: float = 0.5
     halt_min_users: int = 100
     halt_unread_share: float = 0.1
+
+    def as_json(self) -> dict[str, Any]:
+        """The form in which a run keeps it; `tolerance` is a decimal string."""
+        return asdict(self) | {"tolerance": format_amount(self.tolerance)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Policy":
+        """Read back what `as_json` wrote."""
+        return cls(**dict(stored) | {"tolerance": parse_amount(stored["tolerance"])})

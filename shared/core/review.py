@@ -49,8 +49,8 @@ def _many_unread(counts: ScanCounts, policy: Policy) -> Halt | None:
     return Halt(
         "many_unread",
         f"{counts.unread:,} of {counts.users:,} users could not be read",
-        "Look at their error codes first; to correct the others all the same, set "
-        "RECONCILE_HALT_UNREAD_SHARE=1 for one run.",
+        "Look at their error codes first; to correct the others all the same, apply the run with "
+        "--accept-halt.",
     )
 
 
@@ -62,8 +62,8 @@ def _all_read_zero(counts: ScanCounts, policy: Policy) -> Halt | None:
     return Halt(
         "all_read_zero",
         f"all {counts.funded:,} users with money in the ledger read zero on chain",
-        "Check FLOW_CONTRACT_ADDRESS and FLOW_ACCESS_NODE; if the contract really is empty, set "
-        "RECONCILE_HALT_SHARE=1 for one run.",
+        "Check FLOW_CONTRACT_ADDRESS and FLOW_ACCESS_NODE; if the contract really is empty, apply "
+        "the run with --accept-halt.",
     )
 
 
@@ -77,6 +77,6 @@ def _most_differ(counts: ScanCounts, policy: Policy) -> Halt | None:
         "most_differ",
         f"{counts.differing:,} of {looked_at:,} users differ, more than the share of "
         f"{policy.halt_share:g} that may",
-        "Check FLOW_CONTRACT_ADDRESS and SUPABASE_URL; if the drift is real, set "
-        "RECONCILE_HALT_SHARE=1 for one run.",
+        "Check FLOW_CONTRACT_ADDRESS and SUPABASE_URL; if the drift is real, apply the run with "
+        "--accept-halt.",
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from flask import Request, Response
@@ -19,8 +20,13 @@ def json_response(value: Any) -> Response:
 
 
 def streamed_response(parts: Iterable[str], content_type: str) -> Response:
-    """200 with a text of any length, sent while it is made."""
-    return Response(_joined(parts), content_type=content_type)
+    """200 with a text of any length, sent while it is made.
+
+    Its beginning is made at once, so an error then is the caller's, and can still become a
+    problem; one that comes later can only break the answer off.
+    """
+    joined = _joined(parts)
+    return Response(chain([next(joined)], joined), content_type=content_type)
 
 
 def _joined(parts: Iterable[str]) -> Iterator[bytes]:

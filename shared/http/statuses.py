@@ -11,14 +11,19 @@ _UNAVAILABLE = frozenset(
         "ledger_lock_timeout",
         "stale_height",
         "changed_meanwhile",
+        "queue_error",
     }
 )
 _TIMED_OUT = frozenset({"contract_timeout", "ledger_timeout"})
 _REQUEST_INVALID = frozenset(
     {"invalid_input", "invalid_address", "invalid_admin", "ambiguous_address"}
 )
+_CONFLICT = {"run_active": True, "run_not_applicable": False}
+"""Another run, or the state of this one, is in the way; True: that may pass by itself."""
 # The procedure's complaints about what the contract or the stored row says, not the caller.
-_UPSTREAM_INVALID = frozenset({"invalid_balance", "invalid_height", "invalid_ledger_balance"})
+_UPSTREAM_INVALID = frozenset(
+    {"invalid_balance", "invalid_height", "invalid_ledger_balance", "chunk_gave_up"}
+)
 
 
 def problem_of(code: str | None, text: str | None) -> Problem:
@@ -32,6 +37,10 @@ def problem_of(code: str | None, text: str | None) -> Problem:
         return Problem(504, code, text, retryable=True)
     if code in _REQUEST_INVALID:
         return Problem(422, code, text)
+    if code == "run_not_found":
+        return Problem(404, code, text)
+    if code in _CONFLICT:
+        return Problem(409, code, text, retryable=_CONFLICT[code])
     if code in _UPSTREAM_INVALID or code.startswith(("contract_", "ledger_")):
         return Problem(502, code, text)
     return internal_problem()

@@ -14,6 +14,7 @@ CSV_COLUMNS = (
     "contract_balance",
     "discrepancy",
     "block_height",
+    "scan_height",
     "audit_id",
     "timestamp",
     "error_code",
@@ -35,7 +36,8 @@ def csv_lines(results: Iterable[ReconciliationResult]) -> Iterator[str]:
                 _amount(result.old_balance),
                 _amount(result.new_balance),
                 _amount(result.discrepancy),
-                "" if result.block_height is None else str(result.block_height),
+                _height(result.block_height),
+                _height(result.scan_height),
                 _text(result.audit_id),
                 iso_utc(result.timestamp),
                 _text(result.error_code),
@@ -53,6 +55,10 @@ def _line(cells: Iterable[str]) -> str:
 def _amount(amount: FlowAmount | None) -> str:
     # Written by us, so its minus sign is a number's and needs no escape.
     return "" if amount is None else format_amount(amount)
+
+
+def _height(block_height: int | None) -> str:
+    return "" if block_height is None else str(block_height)
 
 
 def _text(text: str | None) -> str:

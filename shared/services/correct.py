@@ -1,98 +1,91 @@
-"""Correct: confirm each candidate at a newer height, then write the confirmed ones set by set."""
+"""Correct: confirm each candidate at a newer height, then write the confirmed ones as a set."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from shared.core.compare import Candidate, Failure, chain_addresses, compare
-from shared.core.confirm import confirm
+from shared.core.compare import Candidate, Failure, LedgerPage, chain_addresses, compare
+from shared.core.confirm import Confirmation, confirm
 from shared.core.errors import (
     LedgerConstraintViolation,
     LedgerInvalidValue,
     LedgerLockTimeout,
     LedgerTimeout,
     ReconcileError,
-    SweepInterrupted,
 )
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.policy import Policy
 from shared.ports import Clock, Correction, Ledger, Written
 from shared.services.read_contract import ContractReader
 from shared.services.results import failed, of_candidate
-from shared.services.scan import OnUsers, ShouldStop
 
 _OF_SINGLE_ROWS = (
     LedgerConstraintViolation,
     LedgerInvalidValue,
     LedgerLockTimeout,
     LedgerTimeout,
+    ReconcileError,
 )
 """Errors that one row can cause for all that are written with it: split to find it."""
 
 
-class Corrector:
-    """Carries out what a scan found. One result for each candidate, whatever happens."""
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """What a newer reading said of scanned candidates, at which height."""
 
-    def __init__(
-        self, ledger: Ledger, contract: ContractReader, clock: Clock, policy: Policy
-    ) -> None:
+    confirmation: Confirmation
+    block_height: int
+    script_calls: int
+
+
+class Corrector:
+    """Carries out what a scan found. One result for each candidate."""
+
+    def __init__(self, ledger: Ledger, contract: ContractReader, clock: Clock) -> None:
         self._ledger = ledger
         self._contract = contract
         self._clock = clock
-        self._policy = policy
 
-    def correct(
-        self,
-        candidates: Sequence[Candidate],
-        *,
-        admin_address: str,
-        run_id: UUID,
-        on_users: OnUsers,
-        should_stop: ShouldStop,
-    ) -> Iterator[ReconciliationResult]:
-        """Yield the result of each candidate, batch by batch.
-
-        An error that is not one of single users (a side is down) fails the candidates that are
-        left; so does a stop between two batches. What was corrected before stays corrected.
-        """
-        done = 0
-        size = self._policy.batch_size
-        while done < len(candidates):
-            batch = candidates[done : done + size]
-            settled: set[str] = set()
-            try:
-                if should_stop():
-                    raise _interrupted(len(candidates) - done)
-                for result in self._correct_batch(batch, admin_address, run_id):
-                    settled.add(result.user_address)
-                    yield result
-            except ReconcileError as error:
-                for candidate in candidates[done:]:
-                    if candidate.user_address not in settled:
-                        yield self._failed(_failure(candidate, error))
-                return
-            done += len(batch)
-            on_users(done)
-
-    def _correct_batch(
-        self, batch: Sequence[Candidate], admin_address: str, run_id: UUID
-    ) -> Iterator[ReconciliationResult]:
-        page = self._ledger.get_balances([candidate.user_address for candidate in batch])
+    def look_again(self, candidates: Sequence[Candidate], policy: Policy) -> SecondLook:
+        """Read both sides of these users at a newer height. Raises ReconcileError for all of them
+        when a side cannot be asked."""
+        if not candidates:
+            return SecondLook(Confirmation(), 0, 0)
+        page = self._page(candidates)
         height = self._contract.latest_height(
-            at_least=max(candidate.block_height for candidate in batch)
+            at_least=max(candidate.block_height for candidate in candidates)
         )
         contract = self._contract.read(chain_addresses(page), height)
-        found = confirm(batch, page, compare(page, contract, self._policy.tolerance))
-        yield from (self._failed(failure) for failure in found.failures)
-        yield from (self._unwritten(each, Outcome.TRANSIENT) for each in found.transient)
-        yield from (
-            self._unwritten(each, Outcome.CHANGED_MEANWHILE) for each in found.changed_meanwhile
-        )
-        yield from self._write(found.confirmed, height, admin_address, run_id)
+        found = confirm(candidates, page, compare(page, contract, policy.tolerance))
+        return SecondLook(found, height, contract.script_calls)
+
+    def write(
+        self, look: SecondLook, *, admin_address: str, run_id: UUID
+    ) -> list[ReconciliationResult]:
+        """Correct whom the second look confirmed, compare-and-set; one result for each candidate.
+
+        Raises ReconcileError when the ledger is down; some may have been corrected by then, and
+        the same call under the same run id tells which.
+        """
+        found = look.confirmation
+        return [
+            *(self._failed(failure) for failure in found.failures),
+            *(self._unwritten(each, Outcome.TRANSIENT) for each in found.transient),
+            *(self._unwritten(each, Outcome.CHANGED_MEANWHILE) for each in found.changed_meanwhile),
+            *self._write(found.confirmed, look.block_height, admin_address, run_id),
+        ]
+
+    def _page(self, batch: Sequence[Candidate]) -> LedgerPage:
+        page = self._ledger.get_balances([candidate.user_address for candidate in batch])
+        missing = {each.user_address for each in batch if not each.row_exists}
+        if not missing:
+            return page
+        absent = sorted(missing.difference(page.user_addresses))
+        return LedgerPage(page.user_addresses, page.balances, absent)
 
     def _write(
         self, confirmed: Sequence[Candidate], height: int, admin_address: str, run_id: UUID
     ) -> Iterator[ReconciliationResult]:
-        """Yields, so that what was written is told even when a later part of the batch raises."""
         if not confirmed:
             return
         try:
@@ -133,16 +126,9 @@ def _correction(candidate: Candidate) -> Correction:
     return Correction(
         user_address=candidate.user_address,
         contract_balance=candidate.contract_balance,
-        expected_balance=candidate.ledger_balance,
+        expected_balance=candidate.ledger_balance if candidate.row_exists else None,
     )
 
 
 def _failure(candidate: Candidate, error: ReconcileError) -> Failure:
     return Failure(candidate.user_address, error, candidate.ledger_balance)
-
-
-def _interrupted(left: int) -> SweepInterrupted:
-    return SweepInterrupted(
-        f"the sweep was stopped with {left:,} users left to correct",
-        remedy="Nothing was written for them; sweep again to correct them.",
-    )

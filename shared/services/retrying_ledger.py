@@ -26,8 +26,10 @@ class RetryingLedger:
     def count_users(self) -> int:
         return self._retry(self._ledger.count_users)
 
-    def list_balances(self, after: str | None, limit: int) -> LedgerPage:
-        return self._retry(lambda: self._ledger.list_balances(after, limit))
+    def list_balances(
+        self, after: str | None, limit: int, through: str | None = None
+    ) -> LedgerPage:
+        return self._retry(lambda: self._ledger.list_balances(after, limit, through))
 
     def get_balances(self, user_addresses: Sequence[str]) -> LedgerPage:
         return self._retry(lambda: self._ledger.get_balances(user_addresses))

@@ -1,144 +1,106 @@
-"""A sweep is scan → review → correct, in this process, on the whole ledger."""
+"""A sweep worked in this process: plan, scan, review, ask, correct."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from shared.core.admin import check_admin_address
-from shared.core.errors import SweepInterrupted
-from shared.core.outcome import Outcome, ReconciliationResult
-from shared.core.policy import Policy
-from shared.core.review import Halt, review
-from shared.core.sweep_result import SweepResult, SweepSummary, count_outcomes
-from shared.ports import Clock, Ledger
-from shared.services.correct import Corrector
-from shared.services.read_contract import ContractReader
-from shared.services.results import failed, of_candidate
-from shared.services.scan import Scan, Scanner, ShouldStop
-
-_SETTLE_POLL_S = 0.5
-
-Progress = Callable[[str, int, int | None], None]
-"""(phase, users done, users in all or None); phase is `scan`, `settle` or `correct`."""
+from shared.core.errors import RunNotFound
+from shared.core.run import Run, RunState
+from shared.core.sweep_result import SweepResult
+from shared.ports import RunStore
+from shared.services.chunk_worker import ShouldStop
+from shared.services.inline_run import InlineRunner, Progress
+from shared.services.plan_run import RunPlanner, RunRequest
+from shared.services.stored_results import StoredResults
 
 
 @dataclass(frozen=True, slots=True)
 class SweepHooks:
-    """How a caller takes part: watch, stop between batches, and allow the writes of a scan."""
+    """How a caller takes part: watch, stop between chunks, and allow the writes of a scan."""
 
     progress: Progress = lambda phase, done, total: None
     should_stop: ShouldStop = lambda: False
-    may_write: Callable[[Scan], bool] = lambda scan: True
+    may_write: Callable[[Run], bool] | None = None
     """Asked once after the scan and its review, when there is something to correct."""
 
 
 class Sweeper:
-    """Finds drift in the whole ledger and, unless it is a dry run, corrects it."""
+    """Finds drift and, unless it is a dry run, corrects it. The run is stored at every step.
 
-    def __init__(
-        self, ledger: Ledger, contract: ContractReader, clock: Clock, policy: Policy
-    ) -> None:
-        self._ledger = ledger
-        self._clock = clock
-        self._policy = policy
-        self._scanner = Scanner(ledger, contract, policy)
-        self._corrector = Corrector(ledger, contract, clock, policy)
+    Methods return one result for everyone who is not in sync, and the run whose counts add up.
+    A halted, declined or cancelled run has written nothing: its candidates are `would_correct`.
+    A stop while correcting leaves the run to be resumed. They raise RunActive when another run
+    that writes is active, InvalidAdmin for a bad `admin_address`, and ReconcileError when the
+    users cannot be listed or asked about at all; nothing is written then.
+    """
+
+    def __init__(self, store: RunStore, planner: RunPlanner, runner: InlineRunner) -> None:
+        self._store = store
+        self._planner = planner
+        self._runner = runner
 
     def sweep(
-        self, admin_address: str, *, dry_run: bool, hooks: SweepHooks | None = None
+        self,
+        admin_address: str,
+        *,
+        dry_run: bool,
+        incremental: bool = False,
+        accept_halt: str | None = None,
+        hooks: SweepHooks | None = None,
     ) -> SweepResult:
-        """One result for everyone who is not in sync, and a summary whose counts add up.
-
-        A halted or declined run has written nothing: its candidates are `would_correct`.
-        Raises ReconcileError when the users cannot be listed or asked about at all (nothing is
-        written then either), InvalidAdmin for a bad `admin_address`.
-        """
-        admin = check_admin_address(admin_address)
+        """Everyone in the ledger, or with `incremental` those whom events name and a part of the
+        others. `accept_halt`: the reason to go on even if the review would halt the run."""
         hooks = hooks or SweepHooks()
-        started_at = self._clock.now()
-        run_id = uuid4()
-        scan = self._scan(hooks)
-        scanned_s = self._clock.monotonic_s()
-        halt = None if dry_run else review(scan.counts(), self._policy)
-        if dry_run or halt or scan.interrupted or not self._allowed(scan, hooks):
-            results = self._uncorrected(scan)
-        else:
-            self._settle(scan, scanned_s, hooks)
-            results = self._corrected(scan, admin, run_id, hooks)
-        return self._result(run_id, admin, dry_run, started_at, scan, halt, results)
+        plan = self._planner.incremental if incremental else self._planner.full
+        request = _request(admin_address, hooks, dry_run=dry_run, accept_halt=accept_halt)
+        return self._work(plan(request), hooks)
 
-    def _scan(self, hooks: SweepHooks) -> Scan:
-        total = self._ledger.count_users()
-        hooks.progress("scan", 0, total)
-        return self._scanner.scan(
-            lambda done: hooks.progress("scan", done, total), hooks.should_stop
-        )
-
-    def _allowed(self, scan: Scan, hooks: SweepHooks) -> bool:
-        return not scan.candidates or hooks.may_write(scan)
-
-    def _settle(self, scan: Scan, scanned_s: float, hooks: SweepHooks) -> None:
-        """Wait until the youngest difference is `settle_s` old."""
-        if not scan.candidates:
-            return
-        until = scanned_s + self._policy.settle_s
-        while (left := until - self._clock.monotonic_s()) > 0 and not hooks.should_stop():
-            hooks.progress(
-                "settle", round(self._policy.settle_s - left), round(self._policy.settle_s)
-            )
-            self._clock.sleep(min(_SETTLE_POLL_S, left))
-
-    def _corrected(
-        self, scan: Scan, admin: str, run_id: UUID, hooks: SweepHooks
-    ) -> list[ReconciliationResult]:
-        total = len(scan.candidates)
-        corrected = self._corrector.correct(
-            scan.candidates,
-            admin_address=admin,
-            run_id=run_id,
-            on_users=lambda done: hooks.progress("correct", done, total),
-            should_stop=hooks.should_stop,
-        )
-        return [*self._failures(scan), *corrected]
-
-    def _uncorrected(self, scan: Scan) -> list[ReconciliationResult]:
-        now = self._clock.now()
-        found = (of_candidate(each, Outcome.WOULD_CORRECT, now) for each in scan.candidates)
-        return [*self._failures(scan), *found]
-
-    def _failures(self, scan: Scan) -> list[ReconciliationResult]:
-        now = self._clock.now()
-        return [failed(failure, now) for failure in scan.failures]
-
-    def _result(
+    def apply(
         self,
         run_id: UUID,
-        admin: str,
-        dry_run: bool,
-        started_at: datetime,
-        scan: Scan,
-        halt: Halt | None,
-        results: list[ReconciliationResult],
+        admin_address: str,
+        *,
+        accept_halt: str | None = None,
+        hooks: SweepHooks | None = None,
     ) -> SweepResult:
-        results.sort(key=lambda result: result.user_address)
-        summary = SweepSummary(
-            run_id=str(run_id),
-            dry_run=dry_run,
-            admin_address=admin,
-            started_at=started_at,
-            finished_at=self._clock.now(),
-            users=scan.users,
-            outcomes=count_outcomes(scan.in_sync, results),
-            surplus=scan.surplus,
-            deficit=scan.deficit,
-            first_height=scan.first_height,
-            last_height=scan.last_height,
-            halt=halt,
-            interrupted=scan.interrupted or _stopped_while_correcting(results),
-        )
-        return SweepResult(summary, tuple(results))
+        """Correct what a dry run, or a run that was halted or declined, has found; a user whose
+        ledger row has moved since is `changed_meanwhile`. Raises RunNotFound, RunNotApplicable."""
+        hooks = hooks or SweepHooks()
+        request = _request(admin_address, hooks, dry_run=False, accept_halt=accept_halt)
+        return self._work(self._planner.of_plan(run_id, request), hooks)
+
+    def resume(self, *, hooks: SweepHooks | None = None) -> SweepResult:
+        """Go on with the run that is active. Raises RunNotFound when there is none, RunActive when
+        it is an incremental one that is still being planned."""
+        run = self._store.active_run()
+        if run is None:
+            raise RunNotFound(
+                "no run is active, so there is nothing to resume",
+                remedy="Start a new one without --resume.",
+            )
+        return self._work(self._planner.go_on(run), hooks or SweepHooks())
+
+    def _work(self, run: Run, hooks: SweepHooks) -> SweepResult:
+        run = self._runner.run(run.run_id, hooks.progress, hooks.should_stop)
+        if run.state is RunState.AWAITING_APPROVAL and hooks.may_write:
+            run = self._approved(run, hooks.may_write, hooks)
+        if run.state in (RunState.PLANNING, RunState.SCANNING):  # stopped; nothing is written yet
+            run = self._store.end_run(run.run_id, RunState.CANCELLED)
+        return SweepResult(run, StoredResults(self._store, run.run_id))
+
+    def _approved(self, run: Run, may_write: Callable[[Run], bool], hooks: SweepHooks) -> Run:
+        if not may_write(run):
+            return self._store.end_run(run.run_id, RunState.DECLINED)
+        approved = self._store.approve(run.run_id)
+        return self._runner.run(approved.run_id, hooks.progress, hooks.should_stop)
 
 
-def _stopped_while_correcting(results: list[ReconciliationResult]) -> bool:
-    return any(result.error_code == SweepInterrupted.code for result in results)
+def _request(
+    admin_address: str, hooks: SweepHooks, *, dry_run: bool, accept_halt: str | None
+) -> RunRequest:
+    return RunRequest(
+        admin_address=admin_address,
+        dry_run=dry_run,
+        needs_approval=hooks.may_write is not None and not dry_run,
+        accept_halt=accept_halt,
+    )

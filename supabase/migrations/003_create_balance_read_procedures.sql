@@ -3,18 +3,28 @@
 -- balances are text because a JSON number becomes a float in most clients.
 
 
+-- The form without p_through, of an earlier version: beside the other, a call could mean either.
+drop function if exists public.list_user_balances(text, integer);
+
 -- list_user_balances: one page of the ledger, in key order.
---   p_after  the last address of the page before; null starts from the beginning
---   p_limit  rows at most, 1 to 50,000, else SQLSTATE BR001
+--   p_after    the last address of the page before; null starts from the beginning
+--   p_limit    rows at most, 1 to 50,000, else SQLSTATE BR001
+--   p_through  the last address of the range; null goes to the end
 -- Returns {"user_addresses": [text], "balances": [text in FLOW | null], "reconciled_heights": [block height | null]}.
--- The ledger is at its end when a page holds fewer than p_limit rows.
+-- The ledger or the range is at its end when a page holds fewer than p_limit rows.
 -- Example: select list_user_balances(p_after => '0x01cf0e2f2f715450', p_limit => 10000);
-create or replace function public.list_user_balances(p_after text default null, p_limit integer default 10000)
+create or replace function public.list_user_balances(
+    p_after text default null,
+    p_limit integer default 10000,
+    p_through text default null
+)
 returns json
 language plpgsql
 stable
 security definer
 set search_path = ''
+-- Planned for its values: without p_through the condition is none, with it the end of one range of the index.
+set plan_cache_mode = 'force_custom_plan'
 as $$
 begin
     if p_limit is null or p_limit not between 1 and 50000 then
@@ -33,6 +43,7 @@ begin
             from public.user_balances b
             -- '' is the least key: with or without p_after this is one range of the index, never an OR.
             where b.user_address >= coalesce(p_after, '') and b.user_address is distinct from p_after
+                and (p_through is null or b.user_address <= p_through)
             order by b.user_address
             limit p_limit
         ) page
@@ -40,8 +51,8 @@ begin
 end;
 $$;
 
-revoke execute on function public.list_user_balances(text, integer) from public, anon, authenticated;
-grant execute on function public.list_user_balances(text, integer) to service_role;
+revoke execute on function public.list_user_balances(text, integer, text) from public, anon, authenticated;
+grant execute on function public.list_user_balances(text, integer, text) to service_role;
 
 
 -- get_user_balances: the rows of the given users, in key order; users without a row are absent from the answer.

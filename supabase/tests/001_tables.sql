@@ -1,6 +1,6 @@
 -- The tables the migrations make on an empty database: what is published, and what keeps it safe.
 begin;
-select plan(31);
+select plan(49);
 
 select columns_are('public', 'user_balances', array[
     'user_address', 'balance', 'created_at', 'updated_at', 'reconciled_height', 'reconciled_at', 'event_height']);
@@ -32,6 +32,34 @@ select columns_are('public', 'balance_events', array[
 select col_is_pk('public', 'balance_events', array['user_address', 'event_id'], 'an event counts once a user');
 select col_type_is('public', 'balance_events', 'delta', 'numeric(20,8)', 'a delta is exact');
 
+select col_is_pk('public', 'reconciliation_runs', 'run_id', 'a run has an id');
+select index_is_unique('public', 'reconciliation_runs', 'reconciliation_runs_one_active_key',
+    'one run that writes at a time');
+select col_is_pk('public', 'reconciliation_chunks', array['run_id', 'phase', 'chunk_no'],
+    'a chunk is known by run, phase and number');
+select col_is_fk('public', 'reconciliation_chunks', 'run_id', 'a chunk is some run''s');
+select col_is_pk('public', 'reconciliation_results', array['run_id', 'user_address'], 'a user has one result a run');
+select col_type_is('public', 'reconciliation_results', 'contract_balance', 'numeric(20,8)',
+    'a contract balance is exact');
+select col_type_is('public', 'reconciliation_results', 'ledger_balance', 'numeric(38,8)',
+    'a ledger balance is exact, also one that is too large for ours');
+select col_type_is('public', 'reconciliation_chunks', 'surplus', 'numeric', 'a sum is exact');
+select col_is_pk('public', 'reconciliation_script_budget', 'name', 'a budget has a name');
+select throws_ok(format($$insert into reconciliation_runs (
+    run_id, kind, state, dry_run, needs_approval, admin_address, policy)
+    values (gen_random_uuid(), %L, %L, true, false, 'ADMIN', '{}')$$, v.kind, v.state), '23514', null, v.about)
+from (values ('partial', 'planning', 'no other kind of run'), ('full', 'paused', 'no other state of a run'))
+    as v (kind, state, about);
+insert into reconciliation_runs (run_id, kind, state, dry_run, needs_approval, admin_address, policy)
+values ('00000000-0000-0000-0000-000000000001', 'full', 'scanning', true, false, 'ADMIN', '{}');
+select throws_ok(format($$insert into reconciliation_chunks (run_id, phase, chunk_no, users, state)
+    values ('00000000-0000-0000-0000-000000000001', %L, 0, 1, %L)$$, v.phase, v.state), '23514', null, v.about)
+from (values ('review', 'pending', 'no other phase'), ('scan', 'lost', 'no other state of a chunk'))
+    as v (phase, state, about);
+select throws_ok($$insert into reconciliation_results (run_id, user_address, outcome, decided_at)
+    values ('00000000-0000-0000-0000-000000000001', '0x0000000000000001', 'in_sync', now())$$, '23514', null,
+    'nobody in sync has a result');
+
 select is(
     array(select relname::text from pg_class
           where relnamespace = 'public'::regnamespace and relkind = 'r' and not relrowsecurity),
@@ -39,7 +67,11 @@ select is(
 select policies_are('public', 'user_balances', '{}', 'no policy opens the ledger');
 select policies_are('public', 'balance_audit_log', '{}', 'no policy opens the audit log');
 select policies_are('public', 'balance_events', '{}', 'no policy opens the events');
-select tables_are('public', array['user_balances', 'balance_audit_log', 'balance_events'], 'no other table is made');
+select policies_are('public', t.name, '{}', 'no policy opens ' || t.name)
+from (values ('reconciliation_runs'), ('reconciliation_chunks'), ('reconciliation_results'),
+    ('reconciliation_script_budget')) as t (name);
+select tables_are('public', array['user_balances', 'balance_audit_log', 'balance_events', 'reconciliation_runs',
+    'reconciliation_chunks', 'reconciliation_results', 'reconciliation_script_budget'], 'no other table is made');
 
 select is(
     array(select p.proname::text from pg_proc p

@@ -1,29 +1,59 @@
 -- Who may do what: browsers (anon, authenticated) nothing, service_role the procedures, and nobody rewrites history.
 begin;
-select plan(58);
+select plan(154);
 
 -- Functions. One row each, so that a new one has to be decided on here.
 select functions_are('public', array[
     'list_user_balances', 'get_user_balances', 'count_user_balances',
-    'reconcile_user_balance', 'reconcile_user_balances', 'apply_balance_event'
+    'reconcile_user_balance', 'reconcile_user_balances', 'apply_balance_event',
+    'start_reconciliation_run', 'decide_reconciliation_run', 'approve_reconciliation_run', 'end_reconciliation_run',
+    'get_reconciliation_run', 'active_reconciliation_run', 'covering_reconciliation_run', 'list_reconciliation_runs',
+    'add_reconciliation_chunk', 'plan_reconciliation_chunks', 'lease_reconciliation_chunks',
+    'release_reconciliation_chunk', 'requeue_reconciliation_chunks', 'close_reconciliation_scan',
+    'list_reconciliation_candidates', 'close_reconciliation_correction', 'fail_reconciliation_chunk',
+    'list_reconciliation_results', 'count_reconciliation_results', 'reserve_script_slots'
 ], 'every published function is named in this test');
 
 select function_privs_are('public', f.name, f.args, r.role,
     case r.role when 'service_role' then array['EXECUTE'] else '{}' end,
     format('%s: %s', r.role, f.name))
 from (values
-    ('list_user_balances', array['text', 'integer']),
+    ('list_user_balances', array['text', 'integer', 'text']),
     ('get_user_balances', array['text[]']),
     ('count_user_balances', array[]::text[]),
     ('reconcile_user_balance', array['text', 'numeric', 'text', 'numeric', 'bigint', 'uuid']),
     ('reconcile_user_balances', array['text[]', 'numeric[]', 'numeric[]', 'bigint', 'text', 'uuid']),
-    ('apply_balance_event', array['text', 'numeric', 'bigint', 'text', 'text', 'text'])
+    ('apply_balance_event', array['text', 'numeric', 'bigint', 'text', 'text', 'text']),
+    ('start_reconciliation_run', array['uuid', 'text', 'boolean', 'text', 'json', 'boolean', 'text', 'uuid', 'bigint',
+        'bigint', 'text', 'text']),
+    ('decide_reconciliation_run', array['uuid', 'text', 'text', 'text']),
+    ('approve_reconciliation_run', array['uuid']),
+    ('end_reconciliation_run', array['uuid', 'text', 'text', 'text']),
+    ('get_reconciliation_run', array['uuid']),
+    ('active_reconciliation_run', array[]::text[]),
+    ('covering_reconciliation_run', array[]::text[]),
+    ('list_reconciliation_runs', array['uuid', 'integer']),
+    ('add_reconciliation_chunk', array['uuid', 'integer', 'text[]']),
+    ('plan_reconciliation_chunks', array['uuid', 'integer', 'integer']),
+    ('lease_reconciliation_chunks', array['uuid', 'double precision', 'integer', 'integer', 'text', 'integer']),
+    ('release_reconciliation_chunk', array['uuid', 'text', 'integer', 'uuid']),
+    ('requeue_reconciliation_chunks', array['uuid', 'double precision', 'integer']),
+    ('close_reconciliation_scan', array['uuid', 'integer', 'uuid', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint',
+        'bigint', 'bigint', 'text[]', 'boolean[]', 'numeric[]', 'numeric[]', 'bigint[]', 'text[]', 'text[]']),
+    ('list_reconciliation_candidates', array['uuid', 'integer']),
+    ('close_reconciliation_correction', array['uuid', 'integer', 'uuid', 'text[]', 'text[]', 'numeric[]', 'numeric[]',
+        'bigint[]', 'text[]', 'text[]', 'integer']),
+    ('fail_reconciliation_chunk', array['uuid', 'text', 'integer', 'uuid', 'text', 'text', 'integer']),
+    ('list_reconciliation_results', array['uuid', 'text', 'integer', 'text[]']),
+    ('count_reconciliation_results', array['uuid', 'text[]']),
+    ('reserve_script_slots', array['text', 'double precision', 'integer'])
 ) as f (name, args)
 cross join (values ('anon'), ('authenticated'), ('service_role'), ('authenticator')) as r (role);
 
 -- Tables.
 select table_privs_are('public', t.name, r.role, '{}', format('%s: nothing on %s', r.role, t.name))
-from (values ('user_balances'), ('balance_audit_log'), ('balance_events')) as t (name)
+from (values ('user_balances'), ('balance_audit_log'), ('balance_events'), ('reconciliation_runs'),
+    ('reconciliation_chunks'), ('reconciliation_results'), ('reconciliation_script_budget')) as t (name)
 cross join (values ('anon'), ('authenticated')) as r (role);
 
 select ok(has_table_privilege('service_role', 'public.user_balances', p.name),
@@ -33,6 +63,10 @@ select table_privs_are('public', 'balance_audit_log', 'service_role', array['SEL
     'service_role: reads and adds audit rows, no more');
 select table_privs_are('public', 'balance_events', 'service_role', array['SELECT'],
     'service_role: reads events, no more');
+select table_privs_are('public', t.name, 'service_role', array['SELECT'],
+    format('service_role: reads %s, no more', t.name))
+from (values ('reconciliation_runs'), ('reconciliation_chunks'), ('reconciliation_results'),
+    ('reconciliation_script_budget')) as t (name);
 
 -- The private schema.
 select schema_privs_are('reconciliation', r.role, '{}', format('%s: nothing in schema reconciliation', r.role))
@@ -58,6 +92,9 @@ select throws_ok('select public.reconcile_user_balances(''{}'', ''{}'', ''{}'', 
 select throws_ok('select public.apply_balance_event(''0x0000000000000001'', 1, 1, ''e'')', '42501', null,
     'authenticated cannot apply events');
 select throws_ok('select public.count_user_balances()', '42501', null, 'authenticated cannot count');
+select throws_ok('select public.approve_reconciliation_run(gen_random_uuid())', '42501', null,
+    'authenticated cannot approve a run');
+select throws_ok('select * from public.reconciliation_results', '42501', null, 'authenticated cannot read results');
 set local role service_role;
 select throws_ok('select reconciliation.create_user_balance(''0x0000000000000002'')', '42501', null,
     'service_role cannot reach the private helpers');
@@ -66,6 +103,9 @@ select throws_ok('insert into public.balance_events values (''0x0000000000000001
 select throws_ok('update public.balance_audit_log set amount = 0', '42501', null, 'service_role cannot edit history');
 select throws_ok('delete from public.balance_audit_log', '42501', null, 'service_role cannot remove history');
 select throws_ok('truncate public.balance_audit_log', '42501', null, 'service_role cannot empty the audit log');
+select throws_ok('update public.reconciliation_runs set state = ''correcting''', '42501', null,
+    'service_role cannot push a run past its review');
+select throws_ok('delete from public.reconciliation_results', '42501', null, 'service_role cannot remove results');
 select is(public.count_user_balances(), 1::bigint, 'service_role may read');
 select is(public.reconcile_user_balance('0x0000000000000001', 1) ->> 'success', 'true', 'service_role may reconcile');
 

@@ -1,6 +1,6 @@
 -- Reading the ledger: pages that lose and repeat nothing, exact text, and nothing that could write.
 begin;
-select plan(34);
+select plan(41);
 
 select volatility_is('public', 'list_user_balances', 'stable', 'list_user_balances runs read-only in PostgREST');
 select volatility_is('public', 'get_user_balances', 'stable', 'get_user_balances runs read-only in PostgREST');
@@ -72,6 +72,22 @@ select is(json_array_length(list_user_balances((select max(user_address) from us
     'the page after the last key is empty');
 select is(list_user_balances('0xABCDEF0123456788', 1)::jsonb -> 'user_addresses', '["0xABCDEF0123456789"]',
     'p_after need not exist');
+
+-- A range: after < key <= through.
+select is(list_user_balances('0xABCDEF0123456789', 50, 'ABC')::jsonb -> 'user_addresses',
+    '["0xabcdef0123456789", "ABC"]',
+    'a range ends with its last key');
+select is(list_user_balances(null, 50, '0xABCDEF0123456789')::jsonb -> 'user_addresses',
+    '["", "%_", "0xABCDEF0123456789"]',
+    'a range may have no lower end');
+select is(list_user_balances(null, 2, '0xABCDEF0123456789')::jsonb -> 'user_addresses', '["", "%_"]',
+    'a range is paged');
+select is(list_user_balances('%_', 2, '0x')::jsonb -> 'user_addresses', '[]', 'a range may be empty');
+select is(list_user_balances('b', 50, 'a')::jsonb -> 'user_addresses', '[]',
+    'a range that ends before it starts is empty');
+select is(list_user_balances(null, 50, '')::jsonb -> 'user_addresses', '[""]', 'the empty key ends a range');
+select is((select count(*) from pg_proc where proname = 'list_user_balances'), 1::bigint,
+    'there is one list_user_balances, so that no call is ambiguous');
 
 select throws_ok('select list_user_balances(null, 0)', 'BR001', 'p_limit is 0, not between 1 and 50000',
     'a limit of 0 is refused');

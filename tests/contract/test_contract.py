@@ -6,10 +6,10 @@ from typing import Protocol
 
 import pytest
 
+from shared.adapters.flow_channel import FlowChannel
 from shared.adapters.flow_contract import DEFAULT_SCRIPT, FlowContract, render_script
 from shared.adapters.loop_thread import shared_loop_thread
-from shared.adapters.rate_limit import RateLimit
-from shared.adapters.system_clock import SystemClock
+from shared.adapters.unpaced import Unpaced
 from shared.core.address import FlowAddress, parse_address
 from shared.core.amount import UFIX64_MAX
 from shared.core.errors import (
@@ -89,18 +89,15 @@ def on_chain(stack: Stack, chain: Chain) -> Iterator[RealHarness]:
     account = chain.create_account()
     with Chain(stack.access_node, account.address, account.private_key_hex) as owner:
         deploy_contract(owner, NAME, (CADENCE / f"{NAME}.cdc").read_text("utf-8"))
-        contract = FlowContract(
-            access_node=stack.access_node,
-            script=render_script(
-                DEFAULT_SCRIPT.read_text("utf-8"), name=NAME, address=parse_address(owner.address)
-            ),
-            loop=shared_loop_thread(),
-            rate_limit=RateLimit(0, SystemClock()),
-            timeout_s=30,
-            tls=False,
+        channel = FlowChannel(
+            access_node=stack.access_node, loop=shared_loop_thread(), timeout_s=30, tls=False
         )
+        script = render_script(
+            DEFAULT_SCRIPT.read_text("utf-8"), name=NAME, address=parse_address(owner.address)
+        )
+        contract = FlowContract(channel, Unpaced(), script=script)
         yield RealHarness(owner, contract)
-        contract.close()
+        channel.close()
 
 
 @pytest.fixture(params=["fake", "real"])

@@ -14,9 +14,11 @@ from shared.core.errors import (
 
 FIRST_HEIGHT = 100
 
+Addresses = set[FlowAddress]
+
 
 class FakeContract:
-    """Implements the port `Contract`.
+    """Implements the ports `Contract` and `ContractEvents`.
 
     `calls` logs (height, addresses) of every script; `panicking` are addresses whose query aborts
     the whole script; a script for more than `users_max` is too large. Every `set` seals a block.
@@ -25,14 +27,18 @@ class FakeContract:
     def __init__(self, balances: Mapping[str, int] | None = None, *, users_max: int = 80_000):
         self.height = FIRST_HEIGHT
         self.users_max = users_max
-        self.panicking: set[FlowAddress] = set()
+        self.panicking: Addresses = set()
         self.calls: list[tuple[int, list[FlowAddress]]] = []
         self.height_calls = 0
+        self.event_calls: list[tuple[int, int]] = []
+        self.first_height = FIRST_HEIGHT
+        """The events of earlier blocks are pruned."""
         self.before_script: Callable[[int], None] = lambda call: None
         """Called with the number of scripts before this one; may move anything."""
         self._history: dict[FlowAddress, list[tuple[int, FlowAmount]]] = {}
         self._failures: list[ReconcileError] = []
         self._height_failures: list[ReconcileError] = []
+        self._event_failures: list[ReconcileError] = []
         self._failing: Callable[[Sequence[FlowAddress]], ReconcileError | None] = lambda users: None
         self._lock = threading.RLock()
         for address, units in (balances or {}).items():
@@ -66,6 +72,10 @@ class FakeContract:
         """The next `times` questions for the latest height raise `error`."""
         self._height_failures += [error] * times
 
+    def fail_next_events(self, error: ReconcileError, times: int = 1) -> None:
+        """The next `times` questions for events raise `error`."""
+        self._event_failures += [error] * times
+
     def fail_when(self, failing: Callable[[Sequence[FlowAddress]], ReconcileError | None]) -> None:
         """Every script raises what `failing` returns for its addresses, unless that is None."""
         self._failing = failing
@@ -83,6 +93,21 @@ class FakeContract:
             self.calls.append((block_height, list(addresses)))
             self._raise_failure(addresses, block_height)
             return [self.balance(address, block_height) for address in addresses]
+
+    def users_changed(self, from_height: int, to_height: int) -> Addresses:
+        with self._lock:
+            self.event_calls.append((from_height, to_height))
+            if self._event_failures:
+                raise self._event_failures.pop(0)
+            if from_height < self.first_height or to_height > self.height:
+                raise ContractHeightUnavailable(
+                    f"no block {from_height} or {to_height}", remedy="Try again."
+                )
+            return {
+                address
+                for address, history in self._history.items()
+                if any(from_height <= height <= to_height for height, _ in history)
+            }
 
     def _raise_failure(self, addresses: Sequence[FlowAddress], block_height: int) -> None:
         if self._failures:

@@ -1,10 +1,7 @@
 """The ledger in memory, with the semantics of supabase/migrations 003-005 (docs/sql-api.md)."""
 
-import copy
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -14,17 +11,14 @@ from shared.core.errors import (
     LedgerConstraintViolation,
     LedgerInvalidValue,
     LedgerRefused,
-    ReconcileError,
 )
 from shared.core.outcome import Outcome
 from shared.ports import Correction, Written
+from tests.fakes.faults import Faulty
 
 ROWS_MAX = 50_000
 _AMOUNT_LIMIT = 10**20  # units of 1e-8: the 10^12 FLOW that numeric(20,8) ends at
 _NEW_KEY = re.compile(r"(0x)?[0-9a-fA-F]{16}", re.ASCII)
-
-Failing = Callable[[str, Sequence[str]], ReconcileError | None]
-"""(method, keys it is called for) → the error that it raises, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +56,15 @@ class EventAnswer:
     code: str | None = None
 
 
-class FakeLedger:
-    """Implements the port `Ledger`; a call is atomic: whatever it raises, it changed nothing.
-
-    `constraint` is the app's own CHECK on (key, balance). `calls` logs (method, number of keys).
-    """
+class FakeLedger(Faulty):
+    """Implements the port `Ledger`. `constraint` is the app's own CHECK on (key, balance)."""
 
     def __init__(self, balances: Mapping[str, FlowAmount | int | str | None] | None = None):
+        super().__init__()
         self.rows: dict[str, Row] = {}
         self.audit: list[AuditRow] = []
-        self.calls: list[tuple[str, int]] = []
         self.constraint: Callable[[str, FlowAmount], bool] = lambda key, balance: True
-        self.before_call: Callable[[str], None] = lambda method: None
-        """Called with the method's name before it does anything; may move rows."""
         self._events: dict[tuple[str, str], tuple[int, int]] = {}
-        self._failures: list[tuple[ReconcileError, str | None]] = []
-        self._lost_answers: list[tuple[ReconcileError, str | None]] = []
-        self._failing: Failing = lambda method, keys: None
-        self._lock = threading.RLock()
         for key, balance in (balances or {}).items():
             self.put(key, balance)
 
@@ -88,7 +73,7 @@ class FakeLedger:
     def put(self, key: str, balance: FlowAmount | int | str | None) -> None:
         """Insert or change a row as an app's own writer would: neither fence nor audit."""
         stored = FlowAmount(balance) if isinstance(balance, int) else balance
-        with self._lock:
+        with self.lock:
             self.rows[key] = replace(self.rows.get(key, Row(None)), balance=stored)
 
     def balance(self, key: str) -> FlowAmount | str | None:
@@ -97,32 +82,27 @@ class FakeLedger:
     def balances(self) -> dict[str, FlowAmount | str | None]:
         return {key: row.balance for key, row in self.rows.items()}
 
-    def fail_next(
-        self, error: ReconcileError, times: int = 1, *, method: str | None = None
-    ) -> None:
-        """The next `times` calls (of `method`) raise `error` and change nothing."""
-        self._failures += [(error, method)] * times
-
-    def lose_next_answer(self, error: ReconcileError, *, method: str | None = None) -> None:
-        """The next call (of `method`) does its work and raises `error` all the same."""
-        self._lost_answers.append((error, method))
-
-    def fail_when(self, failing: Failing) -> None:
-        """Every call raises what `failing` returns for it, unless that is None."""
-        self._failing = failing
+    def keys_between(self, after: str | None, through: str | None) -> list[str]:
+        """The keys with after < key <= through, in order; None is no bound."""
+        return sorted(
+            key
+            for key in self.rows
+            if (after is None or key > after) and (through is None or key <= through)
+        )
 
     # -- the port -----------------------------------------------------------------------------
 
     def count_users(self) -> int:
-        with self._call("count_users", ()):
+        with self._call("count_users"):
             return len(self.rows)
 
-    def list_balances(self, after: str | None, limit: int) -> LedgerPage:
-        with self._call("list_balances", ()):
+    def list_balances(
+        self, after: str | None, limit: int, through: str | None = None
+    ) -> LedgerPage:
+        with self._call("list_balances"):
             if not 1 <= limit <= ROWS_MAX:
                 raise _invalid("p_limit")
-            later = sorted(key for key in self.rows if after is None or key > after)
-            return self._page(later[:limit])
+            return self._page(self.keys_between(after, through)[:limit])
 
     def get_balances(self, user_addresses: Sequence[str]) -> LedgerPage:
         with self._call("get_balances", user_addresses):
@@ -326,30 +306,13 @@ class FakeLedger:
     def _page(self, keys: Sequence[str]) -> LedgerPage:
         return LedgerPage(keys, [_text(self.rows[key].balance) for key in keys])
 
-    @contextmanager
-    def _call(self, method: str, keys: Sequence[str]) -> Iterator[None]:
-        """One transaction: rolled back when it raises."""
-        with self._lock:
-            self.before_call(method)
-            self.calls.append((method, len(keys)))
-            if error := _pop(self._failures, method) or self._failing(method, keys):
-                raise error
-            before = (dict(self.rows), copy.copy(self.audit), dict(self._events))
-            try:
-                yield
-            except BaseException:
-                self.rows, self.audit, self._events = before
-                raise
-            if error := _pop(self._lost_answers, method):
-                raise error
+    def _begin(self) -> Callable[[], None]:
+        before = dict(self.rows), list(self.audit), dict(self._events)
 
+        def roll_back() -> None:
+            self.rows, self.audit, self._events = before
 
-def _pop(failures: list[tuple[ReconcileError, str | None]], method: str) -> ReconcileError | None:
-    for position, (error, only) in enumerate(failures):
-        if only in (None, method):
-            del failures[position]
-            return error
-    return None
+        return roll_back
 
 
 def _text(balance: FlowAmount | str | None) -> str | None:

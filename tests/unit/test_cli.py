@@ -1,16 +1,11 @@
 """The command `reconcile` against fake services: exit codes, streams, the question, signals."""
 
-import io
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
@@ -19,116 +14,26 @@ from shared.cli.main import main
 from shared.cli.printable import printable
 from shared.cli.render_table import ROWS_MAX, print_table
 from shared.core.amount import FlowAmount
-from shared.core.compare import Candidate
 from shared.core.errors import LedgerUnreachable
-from shared.core.outcome import Outcome, ReconciliationResult
+from shared.core.outcome import Outcome
 from shared.core.review import Halt
-from shared.core.sweep_result import SweepResult, SweepSummary, count_outcomes
+from shared.core.run import RunState
 from shared.reports.csv_report import csv_lines
-from shared.services.scan import Scan
 from shared.services.sweep import SweepHooks
+from tests.unit.cli_doubles import (
+    ALICE,
+    FakeServices,
+    O,
+    Terminal,
+    json_lines,
+    result,
+    sweep_of,
+    swept,
+)
+from tests.unit.runs import RUN_ID
 
 ROOT = Path(__file__).parents[2]
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ALICE = "0x0000000000000101"
-O = Outcome  # noqa: E741
-Answer = TypeVar("Answer")
-
-
-def result(outcome: Outcome, user: str = ALICE, **changes: object) -> ReconciliationResult:
-    old, new = FlowAmount(100_000_000), FlowAmount(250_000_000)
-    made = ReconciliationResult(
-        user_address=user,
-        outcome=outcome,
-        timestamp=NOW,
-        old_balance=old,
-        new_balance=new,
-        discrepancy=FlowAmount(new - old),
-        block_height=7,
-    )
-    if outcome is O.FAILED:
-        made = made.having(
-            new_balance=None, discrepancy=None, error="It broke. Mend it.", error_code="broken"
-        )
-    return made.having(**changes)
-
-
-def swept(*outcomes: Outcome, **changes: object) -> SweepResult:
-    results = tuple(result(each, f"0x{n:016x}") for n, each in enumerate(outcomes, 256))
-    return sweep_of(results, **changes)
-
-
-def sweep_of(results: tuple[ReconciliationResult, ...], **changes: object) -> SweepResult:
-    fields: dict[str, object] = {
-        "run_id": "run",
-        "dry_run": False,
-        "admin_address": "ADMIN",
-        "started_at": NOW,
-        "finished_at": NOW,
-        "users": 3 + len(results),
-        "outcomes": count_outcomes(3, results),
-        "surplus": FlowAmount(150_000_000),
-        "deficit": FlowAmount(0),
-        "first_height": 7,
-        "last_height": 9,
-    }
-    return SweepResult(SweepSummary(**{**fields, **changes}), results)  # type: ignore[arg-type]
-
-
-@dataclass
-class FakeServices:
-    """Both use cases, with answers prepared; `calls` is what they were asked."""
-
-    answer: SweepResult | ReconciliationResult | Exception
-    during: Callable[[SweepHooks], None] = lambda hooks: None
-    calls: list[tuple[object, ...]] = field(default_factory=list)
-    wrote: bool = False
-
-    @property
-    def user_reconciler(self) -> "FakeServices":
-        return self
-
-    @property
-    def sweeper(self) -> "FakeServices":
-        return self
-
-    def reconcile(self, user_address: str, admin_address: str) -> ReconciliationResult:
-        self.calls.append(("reconcile", user_address, admin_address))
-        return self._answer_of(ReconciliationResult)
-
-    def preview(self, user_address: str) -> ReconciliationResult:
-        self.calls.append(("preview", user_address))
-        return self._answer_of(ReconciliationResult)
-
-    def sweep(
-        self, admin_address: str, *, dry_run: bool, hooks: SweepHooks | None = None
-    ) -> SweepResult:
-        hooks = hooks or SweepHooks()
-        self.calls.append(("sweep", admin_address, dry_run))
-        hooks.progress("scan", 1, 3)
-        self.during(hooks)
-        answer: SweepResult = self._answer_of(SweepResult)
-        if dry_run:
-            return answer
-        candidates = [Candidate(ALICE, FlowAmount(100_000_000), FlowAmount(250_000_000), 7)]
-        candidates.append(Candidate("0x02", FlowAmount(1), FlowAmount(0), 7))
-        self.wrote = hooks.may_write(Scan(candidates=candidates))
-        return (
-            self._answer_of(SweepResult) if self.wrote else swept(O.WOULD_CORRECT, O.WOULD_CORRECT)
-        )
-
-    def _answer_of(self, kind: type[Answer]) -> Answer:
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        assert isinstance(self.answer, kind)
-        return self.answer
-
-
-class Terminal(io.StringIO):
-    """A stream that a person sits at."""
-
-    def isatty(self) -> bool:
-        return True
+HALT = Halt("most_differ", "most differ", "Look.")
 
 
 @pytest.fixture
@@ -143,10 +48,6 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Terminal]:
         return screen
 
     return sit
-
-
-def json_lines(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
 
 
 # -- exit codes -------------------------------------------------------------------------------
@@ -167,16 +68,9 @@ def test_a_sweep_exits_by_its_worst_outcome(outcomes: list[Outcome], code: int) 
     assert main(["--all"], FakeServices(swept(*outcomes))) == code
 
 
-@pytest.mark.parametrize(
-    "incomplete",
-    [
-        {"interrupted": True},
-        {"halt": Halt("most_differ", "most differ", "Look.")},
-        {"error": LedgerUnreachable("no ledger", remedy="Start it.")},
-    ],
-)
-def test_an_incomplete_sweep_exits_2_whatever_it_found(incomplete: dict[str, object]) -> None:
-    assert main(["--all"], FakeServices(swept(O.WOULD_CORRECT, **incomplete))) == 2
+@pytest.mark.parametrize("state", [state for state in RunState if state is not RunState.FINISHED])
+def test_a_run_that_did_not_finish_exits_2_whatever_it_found(state: RunState) -> None:
+    assert main(["--all"], FakeServices(swept(O.CORRECTED, state=state))) == 2
 
 
 @pytest.mark.parametrize(
@@ -260,12 +154,27 @@ def test_a_bug_is_no_traceback_and_tells_no_secret(capsys: pytest.CaptureFixture
     assert "s3cret" not in err
 
 
-def test_a_halted_run_says_why_on_both_streams(capsys: pytest.CaptureFixture[str]) -> None:
-    halt = Halt("most_differ", "most differ", "Look.")
-    assert main(["--all", "--json"], FakeServices(swept(O.WOULD_CORRECT, halt=halt))) == 2
+def test_a_halted_run_says_why_and_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = swept(O.WOULD_CORRECT, state=RunState.HALTED, halt=HALT)
+    assert main(["--all", "--json"], FakeServices(answer)) == 2
     out, err = capsys.readouterr()
-    assert "halted, nothing was written: most differ. Look. [sweep_halted]" in err
+    assert (
+        "error: halted, nothing was written: most differ. Look. "
+        f"The command: reconcile apply {RUN_ID} --accept-halt REASON [sweep_halted]\n"
+    ) in err
     assert [line["type"] for line in json_lines(out)] == ["result", "error", "summary"]
+    assert json_lines(out)[-1]["state"] == "halted"
+
+
+def test_a_failed_run_tells_its_error(capsys: pytest.CaptureFixture[str]) -> None:
+    error = {"error": "no ledger. Start it.", "error_code": "ledger_unreachable"}
+    answer = swept(O.CORRECTED, O.WOULD_CORRECT, state=RunState.FAILED, **error)
+    assert main(["--all", "--json"], FakeServices(answer)) == 2
+    out, err = capsys.readouterr()
+    told = "the run failed: no ledger. Start it. What it has corrected stays corrected; "
+    assert f"reconcile: error: {told}" in err
+    line = json_lines(out)[-2]
+    assert (line["type"], line["code"]) == ("error", "ledger_unreachable")
 
 
 # -- what is printed --------------------------------------------------------------------------
@@ -304,7 +213,9 @@ def test_the_table_says_how_many_it_leaves_out(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("COLUMNS", "80")
     screen = Terminal()
     print_table(swept(*[O.CORRECTED] * (ROWS_MAX + 7)), screen)
-    assert "and 7 more, not shown: --csv FILE or --json give all" in screen.getvalue()
+    assert (
+        "and 7 more, not shown: reconcile runs show RUN --csv FILE gives all" in screen.getvalue()
+    )
 
 
 @pytest.mark.parametrize("columns", [20, 60, 80, 120])
@@ -346,7 +257,7 @@ def test_a_stored_address_cannot_drive_the_terminal(
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     code = (
         "import sys\n"
-        "from tests.unit.test_cli import FakeServices, O, swept\n"
+        "from tests.unit.cli_doubles import FakeServices, O, swept\n"
         "from shared.cli.main import main\n"
         "sys.exit(main(['--all'], FakeServices(swept(*[O.CORRECTED] * 5000))))"
     )
@@ -472,13 +383,13 @@ def test_a_signal_stops_between_batches_and_the_run_is_reported(
         seen.append(hooks.should_stop())
 
     before = signal.getsignal(number)
-    services = FakeServices(swept(O.CORRECTED, interrupted=True), during)
+    services = FakeServices(swept(O.CORRECTED, state=RunState.CORRECTING), during)
     assert main(["--all", "--yes"], services) == 2
     assert seen == [False, True]
     assert signal.getsignal(number) is before
     out, err = capfd.readouterr()
     assert "stopping after the current batch" in err
-    assert "Interrupted" in out
+    assert "To go on" in out
 
 
 def test_a_second_signal_quits_at_once() -> None:

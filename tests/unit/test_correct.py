@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -44,24 +43,10 @@ def candidates(world: World) -> list[Candidate]:
     ]
 
 
-def correct(
-    world: World,
-    found: list[Candidate],
-    *,
-    batch_size: int = 100,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> dict[str, ReconciliationResult]:
-    policy = Policy(batch_size=batch_size)
-    corrector = Corrector(world.retrying, world.reader, world.clock, policy)
-    results = list(
-        corrector.correct(
-            found,
-            admin_address="ADMIN",
-            run_id=RUN,
-            on_users=lambda done: None,
-            should_stop=should_stop,
-        )
-    )
+def correct(world: World, found: list[Candidate]) -> dict[str, ReconciliationResult]:
+    corrector = Corrector(world.retrying, world.reader, world.clock)
+    look = corrector.look_again(found, Policy())
+    results = corrector.write(look, admin_address="ADMIN", run_id=RUN)
     assert len(results) == len(found)
     return {result.user_address: result for result in results}
 
@@ -181,52 +166,40 @@ def test_a_lost_answer_is_reported_as_the_first_writes_outcome() -> None:
 
 
 @pytest.mark.parametrize("side", ["ledger", "contract"])
-def test_a_side_that_goes_down_midway_fails_the_rest(side: str) -> None:
-    world = drifted(9)
+def test_a_side_that_is_down_is_an_error_of_them_all_and_writes_nothing(side: str) -> None:
+    world = drifted(3)
     found = candidates(world)
-
-    def down() -> bool:
-        return len(world.ledger.audit) >= 3
-
     if side == "ledger":
         unreachable: ReconcileError = LedgerUnreachable("down", remedy="Wait.")
-        world.ledger.fail_when(lambda method, keys: unreachable if down() else None)
+        world.ledger.fail_when(lambda method, keys: unreachable)
     else:
         unreachable = ContractUnreachable("down", remedy="Wait.")
-        world.contract.fail_when(lambda users: unreachable if down() else None)
-    results = correct(world, found, batch_size=3)
-    assert outcomes(results) == [Outcome.CORRECTED] * 3 + [Outcome.FAILED] * 6
-    assert results[user(9)].error_code == unreachable.code
-    assert [world.balance(user(n)) for n in (3, 4)] == [103, 10]
+        world.contract.fail_when(lambda users: unreachable)
+    with pytest.raises(type(unreachable)):
+        correct(world, found)
+    assert world.ledger.audit == []
 
 
-def test_what_a_batch_corrected_before_the_ledger_went_down_is_reported_corrected() -> None:
-    world = drifted(4)
-    world.ledger.constraint = lambda key, balance: key != user(4)
-    unreachable = LedgerUnreachable("down", remedy="Wait.")
-    world.ledger.fail_when(lambda method, keys: unreachable if world.ledger.audit else None)
-    results = correct(world, candidates(world))
-    for n in (1, 2):
-        assert world.balance(user(n)) == 100 + n
-        assert results[user(n)].outcome is Outcome.CORRECTED
-    assert results[user(3)].error_code == "ledger_unreachable"
+def test_a_user_without_a_row_gets_one() -> None:
+    world = World({}, {A: 7})
+    missing = Candidate(A, ZERO, FlowAmount(7), world.contract.height, row_exists=False)
+    assert correct(world, [missing])[A].outcome is Outcome.CORRECTED
+    assert world.balance(A) == 7
 
 
-def test_a_stop_fails_those_who_are_left() -> None:
-    world = drifted(9)
-    stop = iter([False, False, True])
-    results = correct(world, candidates(world), batch_size=3, should_stop=lambda: next(stop))
-    assert outcomes(results) == [Outcome.CORRECTED] * 6 + [Outcome.FAILED] * 3
-    assert results[user(9)].error_code == "sweep_interrupted"
-    assert len(world.ledger.audit) == 6
+def test_a_row_that_appears_meanwhile_is_not_written() -> None:
+    world = World({A: 3}, {A: 7})
+    missing = Candidate(A, ZERO, FlowAmount(7), world.contract.height, row_exists=False)
+    assert correct(world, [missing])[A].outcome is Outcome.CHANGED_MEANWHILE
+    assert world.balance(A) == 3
 
 
 def test_a_node_behind_the_scan_is_not_believed() -> None:
     world = drifted(1)
     found = candidates(world)
     world.contract.height -= 1
-    result = correct(world, found)[A]
-    assert result.error_code == ContractHeightUnavailable.code
+    with pytest.raises(ContractHeightUnavailable):
+        correct(world, found)
     assert world.balance(A) == 10
 
 

@@ -22,6 +22,7 @@ def result(**changes: object) -> ReconciliationResult:
         new_balance=FlowAmount(1),
         discrepancy=FlowAmount(1 - UFIX64_MAX),
         block_height=7,
+        scan_height=5,
         audit_id="42",
     )
     return base.having(**changes)
@@ -40,6 +41,7 @@ def test_a_row_has_exact_amounts_and_all_columns() -> None:
             "contract_balance": "0.00000001",
             "discrepancy": "-184467440737.09551614",
             "block_height": "7",
+            "scan_height": "5",
             "audit_id": "42",
             "timestamp": "2026-01-02T03:04:05.678Z",
             "error_code": "",
@@ -66,8 +68,13 @@ def test_quotes_commas_and_line_breaks_stay_in_their_cell() -> None:
 
 def test_what_is_not_known_is_an_empty_cell_and_no_zero() -> None:
     unread = result(
-        outcome=Outcome.FAILED, old_balance=None, new_balance=None, discrepancy=None, audit_id=None
+        outcome=Outcome.FAILED,
+        old_balance=None,
+        new_balance=None,
+        discrepancy=None,
+        block_height=None,
+        scan_height=None,
+        audit_id=None,
     )
     (row,) = read(unread)
-    amounts = ("ledger_balance", "contract_balance", "discrepancy", "audit_id")
-    assert [row[name] for name in amounts] == [""] * 4
+    assert [row[name] for name in CSV_COLUMNS[2:8]] == [""] * 6

@@ -3,8 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,22 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from shared.core.amount import FlowAmount
-from shared.core.errors import ContractUnreachable, ReconcileError
+from shared.core.errors import ContractUnreachable, LedgerUnreachable, ReconcileError, RunActive
 from shared.core.outcome import Outcome, ReconciliationResult
-from shared.core.review import Halt
-from shared.core.sweep_result import SweepResult, SweepSummary
+from shared.core.run import RunState
+from shared.core.sweep_result import SweepResult
+from tests.unit.runs import RUN_ID, STARTED, run
 from tests.unit.serving import KEY, SECRET, served
 
 SOURCE = Path(__file__).parents[2] / "functions" / "dry_run_report.py"
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-RUN_ID = "c8c5973a-eae8-4596-a202-8467d6781e2a"
 
 
-def found(users: int = 2, halt: Halt | None = None) -> SweepResult:
+def found(users: int = 2, **changes: object) -> SweepResult:
     results = tuple(
         ReconciliationResult(
             user_address=f"0x{number:016x}",
             outcome=Outcome.WOULD_CORRECT,
-            timestamp=NOW,
+            timestamp=STARTED,
             old_balance=FlowAmount(2),
             new_balance=FlowAmount(1),
             discrepancy=FlowAmount(-1),
@@ -37,21 +35,25 @@ def found(users: int = 2, halt: Halt | None = None) -> SweepResult:
         )
         for number in range(users)
     )
-    summary = SweepSummary(
-        run_id=RUN_ID,
-        dry_run=True,
-        admin_address="ADMIN",
-        started_at=NOW,
-        finished_at=NOW,
-        users=users,
-        outcomes={Outcome.WOULD_CORRECT: users},
-        surplus=FlowAmount(0),
-        deficit=FlowAmount(-users),
-        first_height=7,
-        last_height=7,
-        halt=halt,
-    )
-    return SweepResult(summary, results)
+    fields = {"dry_run": True, "users": users, "outcomes": {Outcome.WOULD_CORRECT: users}}
+    return SweepResult(run(**{**fields, **changes}), results)
+
+
+class Breaking(Sequence[ReconciliationResult]):
+    """Stored results of which only the first `good` can be read."""
+
+    def __init__(self, good: int) -> None:
+        self._results = found(good).results
+
+    def __len__(self) -> int:
+        return len(self._results) + 1
+
+    def __iter__(self) -> Iterator[ReconciliationResult]:
+        yield from self._results
+        raise LedgerUnreachable("the ledger is away", remedy="Try again.")
+
+    def __getitem__(self, index: object) -> ReconciliationResult:  # type: ignore[override]
+        raise AssertionError("results are iterated over")
 
 
 class FakeServices:
@@ -184,11 +186,34 @@ def test_head_checks_the_request_without_a_sweep(client: Client, services: FakeS
     assert not services.sweeps
 
 
-def test_a_halt_is_shown(client: Client, services: FakeServices) -> None:
-    services.answer = found(halt=Halt("most_differ", "Most differ", "Look."))
+def test_a_run_that_was_stopped_is_shown_as_such(client: Client, services: FakeServices) -> None:
+    services.answer = found(state=RunState.CANCELLED)
     summary = json.loads(get(client).get_data())["summary"]
-    assert summary["complete"] is False
-    assert summary["halt"] == {"reason": "most_differ", "detail": "Most differ. Look."}
+    assert (summary["state"], summary["complete"]) == ("cancelled", False)
+
+
+def test_another_active_run_is_a_conflict(client: Client, services: FakeServices) -> None:
+    services.answer = RunActive("run x is not finished", remedy="Wait for it.")
+    assert assert_problem(get(client), 409, "run_active")["retryable"] is True
+
+
+@pytest.mark.parametrize("query", ["", "?format=csv"])
+def test_results_that_cannot_be_read_are_a_problem(
+    client: Client, services: FakeServices, query: str
+) -> None:
+    services.answer = SweepResult(run(), Breaking(3))
+    response = get(client, query)
+    assert_problem(response, 503, "ledger_unreachable")
+    assert "Content-Disposition" not in response.headers
+
+
+@pytest.mark.parametrize("query", ["", "?format=csv"])
+def test_results_that_break_off_later_break_the_answer_off(
+    client: Client, services: FakeServices, query: str
+) -> None:
+    services.answer = SweepResult(run(), Breaking(3_000))
+    with pytest.raises(LedgerUnreachable):
+        get(client, query).get_data()
 
 
 def test_a_failed_scan_is_a_problem(client: Client, services: FakeServices) -> None:

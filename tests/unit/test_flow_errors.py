@@ -1,7 +1,11 @@
-"""The texts are those of flow-emulator v1.20.0 with Cadence 1.10, as flow-py-sdk raises them."""
+"""The texts are those of flow-emulator v1.20.0 with Cadence 1.10, as flow-py-sdk raises them.
+
+NO_BLOCK and RANGE hold those of access nodes, read off flow-go 0.47 (engine/access/rpc/backend).
+"""
 
 import socket
 import ssl
+from collections.abc import Callable
 
 import pytest
 from grpclib import GRPCError, Status
@@ -10,9 +14,11 @@ from grpclib.exceptions import StreamTerminatedError
 from shared.adapters.flow_errors import (
     TRANSPORT_ERRORS,
     contract_error,
+    events_error,
     first_line,
     script_fault,
 )
+from shared.core.errors import ContractError
 
 NODE = "access.example:9000"
 HEAD = (
@@ -100,6 +106,19 @@ def test_tells_the_faults_of_a_script_apart(message: str, code: str) -> None:
         (GRPCError(Status.RESOURCE_EXHAUSTED, "rate limit"), "contract_rate_limited", True),
         (
             GRPCError(
+                Status.RESOURCE_EXHAUSTED,
+                "script execution computation limit exceeded: [Error Code: 1110] computation",
+            ),
+            "contract_limit_exceeded",
+            False,
+        ),
+        (
+            GRPCError(Status.INVALID_ARGUMENT, "script and/or arguments are too large"),
+            "contract_limit_exceeded",
+            False,
+        ),
+        (
+            GRPCError(
                 Status.INTERNAL,
                 "rpc error: code = NotFound desc = could not find account with address 01",
             ),
@@ -140,3 +159,67 @@ def test_of_several_faults_the_first_is_told() -> None:
     assert error.code == "contract_not_deployed"
     assert "cannot find declaration `OG`" in str(error)
     assert "infer" not in str(error)
+
+
+NO_BLOCK = [
+    (
+        Status.NOT_FOUND,
+        "not found: block height 5 is less than the spork root block height 10. Try to use a "
+        "historic node: could not retrieve resource: key not found",
+    ),
+    (
+        Status.NOT_FOUND,
+        "not found: block height 5 is less than the node's root block height 10. Try to use a "
+        "different Access node: key not found",
+    ),
+    (Status.NOT_FOUND, "data not found: key not found"),
+    (Status.OUT_OF_RANGE, "data for block height 5 is not available"),
+    (Status.OUT_OF_RANGE, "start height 9 is greater than the last sealed block height 8"),
+    (Status.FAILED_PRECONDITION, "data for block is not available: index not initialized"),
+    (
+        Status.INTERNAL,
+        "failed to get events: failed to retrieve block ID for height 5: could not retrieve "
+        "resource: key not found",
+    ),
+]
+
+
+@pytest.mark.parametrize("translate", [contract_error, events_error])
+@pytest.mark.parametrize(("status", "message"), NO_BLOCK)
+def test_a_block_that_the_node_does_not_have_may_be_asked_for_again(
+    translate: Callable[[Exception, str], ContractError], status: Status, message: str
+) -> None:
+    error = translate(GRPCError(status, message), NODE)
+    assert (error.code, error.retryable) == ("contract_height_unavailable", True)
+    assert "another FLOW_ACCESS_NODE" in str(error)
+
+
+RANGE = [
+    "invalid event type: invalid event type: Deposited",
+    "invalid event type",
+    "start height must not be larger than end height",
+    "requested block range (251) exceeded maximum (250)",
+]
+
+
+@pytest.mark.parametrize("message", RANGE)
+def test_a_refused_question_for_events_is_told_as_one(message: str) -> None:
+    error = events_error(GRPCError(Status.INVALID_ARGUMENT, message), NODE)
+    assert (error.code, error.retryable) == ("contract_error", False)
+    assert message in str(error)
+    assert "Check FLOW_EVENTS" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConnectionRefusedError(111, "refused"), "contract_unreachable"),
+        (GRPCError(Status.UNAVAILABLE, "no healthy upstream"), "contract_unreachable"),
+        (GRPCError(Status.INTERNAL, "failed to get execution nodes"), "contract_unreachable"),
+        (TimeoutError("Deadline exceeded"), "contract_timeout"),
+        (GRPCError(Status.RESOURCE_EXHAUSTED, "rate limit"), "contract_rate_limited"),
+    ],
+)
+def test_a_node_that_does_not_tell_events_now_may_do_so_later(error: Exception, code: str) -> None:
+    translated = events_error(error, NODE)
+    assert (translated.code, translated.retryable) == (code, True)

@@ -20,7 +20,28 @@ def _tree(root: type[ReconcileError]) -> Iterator[type[ReconcileError]]:
 def test_a_problem_is_retryable_when_its_error_is(error: type[ReconcileError]) -> None:
     problem = problem_of(error.code, "Fault. Remedy.")
     assert problem.retryable is error.retryable
-    assert (problem.status in (503, 504)) is (error.retryable or error is errors.InvalidSettings)
+    upstream_may_recover = error.retryable and error is not errors.RunActive
+    assert (problem.status in (503, 504)) is (
+        upstream_may_recover or error is errors.InvalidSettings
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "retryable"),
+    [
+        ("run_active", 409, True),
+        ("run_not_applicable", 409, False),
+        ("run_not_found", 404, False),
+        ("queue_error", 503, True),
+        ("chunk_gave_up", 502, False),
+    ],
+)
+def test_what_is_wrong_with_a_run_has_a_status_of_its_own(
+    code: str, status: int, retryable: bool
+) -> None:
+    problem = problem_of(code, "Fault. Remedy.")
+    assert (problem.status, problem.code, problem.retryable) == (status, code, retryable)
+    assert problem.detail == "Fault. Remedy."
 
 
 @pytest.mark.parametrize("code", ["stale_height", "changed_meanwhile"])

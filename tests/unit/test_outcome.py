@@ -17,6 +17,7 @@ def test_a_result_is_camel_case_json_with_decimal_strings() -> None:
         new_balance=FlowAmount(1),
         discrepancy=FlowAmount(1 - UFIX64_MAX),
         block_height=42,
+        scan_height=41,
         audit_id="17",
     )
     assert json.loads(json.dumps(result.as_json())) == {
@@ -27,6 +28,7 @@ def test_a_result_is_camel_case_json_with_decimal_strings() -> None:
         "newBalance": "0.00000001",
         "discrepancy": "-184467440737.09551614",
         "blockHeight": 42,
+        "scanHeight": 41,
         "auditId": "17",
         "timestamp": "2026-01-02T03:04:05.678Z",
         "error": None,

@@ -6,6 +6,7 @@ from shared.core.errors import (
     ContractBadAnswer,
     ContractError,
     ContractHeightUnavailable,
+    ContractLimitExceeded,
     ContractNotDeployed,
     ContractRateLimited,
     ContractScriptFailed,
@@ -13,6 +14,7 @@ from shared.core.errors import (
     ContractTimeout,
     ContractUnreachable,
 )
+from shared.services.batch_size import BatchSize
 from shared.services.read_contract import FUTILE_CALLS_MAX, ContractReader
 from shared.services.retry import Backoff
 from tests.fakes.fake_clock import FakeClock
@@ -28,6 +30,14 @@ def funded(**options: int) -> FakeContract:
 
 def reader(contract: FakeContract, attempts_max: int = 4) -> ContractReader:
     return ContractReader(contract, FakeClock(), Backoff(attempts_max=attempts_max))
+
+
+def sized(contract: FakeContract, size: BatchSize) -> ContractReader:
+    return ContractReader(contract, FakeClock(), Backoff(attempts_max=1), size)
+
+
+def script_sizes(contract: FakeContract) -> list[int]:
+    return [len(users) for _, users in contract.calls]
 
 
 def aborted() -> ContractScriptFailed:
@@ -67,7 +77,7 @@ def test_a_passing_trouble_is_retried(error: ContractError) -> None:
     contract = funded()
     contract.fail_next(error, 2)
     assert len(reader(contract).read(USERS, FIRST_HEIGHT).balances) == 100
-    assert [len(users) for _, users in contract.calls] == [100] * 3
+    assert script_sizes(contract) == [100] * 3
 
 
 @pytest.mark.parametrize(
@@ -127,7 +137,7 @@ def test_what_is_too_large_is_split_without_asking_for_nobody() -> None:
     contract = funded(users_max=30)
     found = reader(contract).read(USERS, FIRST_HEIGHT)
     assert len(found.balances) == 100
-    assert [len(users) for _, users in contract.calls] == [100, 50, 50, 25, 25, 25, 25]
+    assert script_sizes(contract) == [100, 50, 50, 25, 25, 25, 25]
 
 
 @pytest.mark.parametrize("error", [timed_out(), ContractRateLimited("many", remedy="Wait.")])
@@ -159,7 +169,7 @@ def test_a_script_that_fails_about_nobody_is_the_scripts_fault() -> None:
     contract.fail_when(lambda users: aborted())
     with pytest.raises(ContractScriptInvalid, match="even when it is asked about nobody"):
         reader(contract).read(USERS, FIRST_HEIGHT)
-    assert [len(users) for _, users in contract.calls] == [100, 0]
+    assert script_sizes(contract) == [100, 0]
 
 
 def test_a_node_that_times_out_about_nobody_is_a_timeout() -> None:
@@ -167,7 +177,7 @@ def test_a_node_that_times_out_about_nobody_is_a_timeout() -> None:
     contract.fail_when(lambda users: timed_out())
     with pytest.raises(ContractTimeout):
         reader(contract, 2).read(USERS, FIRST_HEIGHT)
-    assert [len(users) for _, users in contract.calls] == [100, 100, 0, 0]
+    assert script_sizes(contract) == [100, 100, 0, 0]
 
 
 class Miscounting(FakeContract):
@@ -202,3 +212,57 @@ def test_a_node_silent_for_a_single_user_is_not_asked_about_nobody_too() -> None
     answer = reader(contract, attempts_max=1).read(USERS[:1], FIRST_HEIGHT)
     assert list(answer.errors) == USERS[:1]
     assert len(contract.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("users", "scripts"),
+    [(1, [1]), (40, [40]), (43, [43]), (50, [50]), (51, [26, 25]), (80, [40, 40]), (100, [50, 50])],
+)
+def test_a_long_list_is_cut_into_even_scripts_of_about_the_batch_size(
+    users: int, scripts: list[int]
+) -> None:
+    contract = funded()
+    found = sized(contract, BatchSize(40)).read(USERS[:users], FIRST_HEIGHT)
+    assert script_sizes(contract) == scripts
+    assert found.balances == {address: 10 + n for n, address in enumerate(USERS[:users])}
+    assert found.script_calls == len(scripts)
+
+
+def test_a_limit_makes_the_scripts_that_follow_smaller_in_this_read_and_the_next() -> None:
+    contract, size = funded(users_max=15), BatchSize(40)
+    found = sized(contract, size).read(USERS, FIRST_HEIGHT)
+    assert len(found.balances) == 100
+    assert [each for each in script_sizes(contract) if each > 15] == [50, 25]
+    contract.calls.clear()
+    for _ in range(10):
+        sized(contract, size).read(USERS, FIRST_HEIGHT)
+    assert len([each for each in script_sizes(contract) if each > 15]) <= 2
+
+
+def test_scripts_grow_back_once_they_work() -> None:
+    contract, size = funded(), BatchSize(40)
+    contract.fail_next(ContractLimitExceeded("too large", remedy="Ask fewer."))
+    read = sized(contract, size).read
+    read(USERS, FIRST_HEIGHT)
+    assert size.current < 40
+    for _ in range(100):
+        read(USERS, FIRST_HEIGHT)
+    assert size.current == 40
+
+
+def test_one_user_who_is_too_much_for_any_script_does_not_make_all_scripts_small() -> None:
+    contract, size = funded(), BatchSize(100)
+    too_much = ContractLimitExceeded("too large", remedy="Ask fewer.")
+    contract.fail_when(lambda users: too_much if USERS[3] in users else None)
+    found = sized(contract, size).read(USERS, FIRST_HEIGHT)
+    assert (list(found.errors), len(found.balances)) == ([USERS[3]], 99)
+    assert size.current >= 25
+
+
+def test_every_call_is_counted_retries_splits_and_the_question_about_nobody() -> None:
+    contract = funded()
+    contract.panic_for([USERS[7]])
+    contract.fail_next(timed_out())
+    found = reader(contract).read(USERS, FIRST_HEIGHT)
+    assert found.script_calls == len(contract.calls) > 14
+    assert 0 in script_sizes(contract)

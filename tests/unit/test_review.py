@@ -80,8 +80,19 @@ def test_the_shares_can_be_lifted_deliberately() -> None:
     assert reason(unread, Policy(halt_unread_share=1)) is None
 
 
-def test_a_halt_says_why_and_how_to_go_on() -> None:
-    halt = review(ScanCounts(users=2000, differing=1500, in_sync=500), POLICY)
+@pytest.mark.parametrize(
+    ("counts", "fault"),
+    [
+        (ScanCounts(users=2000, differing=1500, in_sync=500), "1,500 of 2,000 users differ"),
+        (ScanCounts(users=2000, unread=2000), "2,000 of 2,000 users could not be read"),
+        (
+            ScanCounts(users=9, in_sync=6, differing=3, funded=3, funded_reading_zero=3),
+            "all 3 users with money in the ledger read zero on chain",
+        ),
+    ],
+)
+def test_a_halt_says_why_and_how_to_go_on(counts: ScanCounts, fault: str) -> None:
+    halt = review(counts, POLICY)
     assert halt is not None
-    assert "1,500 of 2,000 users differ" in str(halt)
-    assert "RECONCILE_HALT_SHARE=1" in halt.remedy
+    assert fault in str(halt)
+    assert "--accept-halt" in halt.remedy

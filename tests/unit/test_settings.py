@@ -64,6 +64,13 @@ BAD = [
     ("FLOW_CONTRACT_NAME", "1Game"),
     ("FLOW_TIMEOUT_S", "-1"),
     ("FLOW_MAX_SCRIPTS_PER_S", "-1"),
+    ("FLOW_EVENTS", ","),
+    ("FLOW_EVENTS", "Deposited,"),
+    ("FLOW_EVENTS", "Deposited Withdrawn"),
+    ("FLOW_EVENTS", "OverflowGame.Deposited"),
+    ("FLOW_EVENTS", "A.0xf8d6e0586b0a20c7.OverflowGame.Deposited"),
+    ("FLOW_EVENTS", "A.F8D6E0586B0A20C7.OverflowGame.Deposited"),
+    ("FLOW_EVENT_USER_FIELD", "user address"),
     ("RECONCILE_API_KEY", "short"),
     ("RECONCILE_TOLERANCE", "0"),
     ("RECONCILE_TOLERANCE", "-1"),
@@ -79,6 +86,10 @@ BAD = [
     ("RECONCILE_HALT_SHARE", "50"),
     ("RECONCILE_HALT_UNREAD_SHARE", "-0.1"),
     ("RECONCILE_HALT_MIN_USERS", "0"),
+    ("RECONCILE_EVENT_BLOCKS_MAX", "0"),
+    ("RECONCILE_QUEUE_URL", "chunks"),
+    ("RECONCILE_QUEUE_URL", "arn:aws:sqs:eu-west-1:123456789012:chunks"),
+    ("RECONCILE_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com"),
 ]
 
 
@@ -132,6 +143,18 @@ def test_the_policy_is_read_in_units(environment: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.usefixtures("environment")
+def test_the_events_are_those_of_the_contract_that_ships() -> None:
+    settings = load_settings()
+    assert settings.flow_events == ("Deposited", "Withdrawn", "Settled")
+    assert settings.flow_event_user_field == "userAddress"
+
+
+def test_events_are_named_or_given_by_type_id(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("FLOW_EVENTS", "Moved, A.0000000000000001.Bank.Moved")
+    assert load_settings().flow_events == ("Moved", "A.0000000000000001.Bank.Moved")
+
+
 def test_an_env_file_serves_when_the_environment_has_none(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -157,6 +180,14 @@ def test_an_env_file_never_mixes_with_a_supabase_url_in_the_environment(
     environment.delenv("SUPABASE_SERVICE_ROLE_KEY")
     with pytest.raises(InvalidSettings, match="SUPABASE_SERVICE_ROLE_KEY"):
         load_settings()
+
+
+def test_the_queue_url_is_taken_as_it_is(environment: pytest.MonkeyPatch) -> None:
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/chunks"
+    environment.setenv("RECONCILE_QUEUE_URL", url)
+    assert load_settings().reconcile_queue_url == url
+    environment.setenv("RECONCILE_QUEUE_URL", "")
+    assert load_settings().reconcile_queue_url is None
 
 
 def test_an_empty_variable_is_one_that_is_not_set(environment: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """All users: what becomes of the ledger, the audit log, the results and the counts."""
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -13,11 +14,16 @@ from shared.core.errors import (
     LedgerUnauthorized,
     LedgerUnreachable,
     ReconcileError,
+    RunActive,
+    RunNotApplicable,
+    RunNotFound,
 )
 from shared.core.outcome import Outcome
 from shared.core.policy import Policy
+from shared.core.run import Run, RunKind, RunState
 from shared.core.sweep_result import SweepResult
 from shared.services.sweep import SweepHooks
+from tests.counts import counts
 from tests.unit.users import user
 from tests.unit.worlds import CAREFREE, World
 
@@ -50,7 +56,7 @@ def test_a_contract_balance_higher_lower_or_zero_is_taken_over(ledger: int, cont
     assert [(row.user_address, row.amount) for row in world.ledger.audit] == [
         (A, contract - ledger)
     ]
-    assert sweep.summary.outcomes == {Outcome.IN_SYNC: 1, Outcome.CORRECTED: 1}
+    assert counts(sweep.summary) == {Outcome.IN_SYNC: 1, Outcome.CORRECTED: 1}
 
 
 @pytest.mark.parametrize("units", [1, UFIX64_MAX])
@@ -66,7 +72,7 @@ def test_all_users_with_discrepancies_are_corrected_in_key_order() -> None:
     world = drifted(20, of=50, policy=replace(CAREFREE, batch_size=7))
     sweep = world.sweep()
     assert [result.user_address for result in sweep] == [user(n) for n in range(20)]
-    assert sweep.summary.outcomes == {Outcome.IN_SYNC: 30, Outcome.CORRECTED: 20}
+    assert counts(sweep.summary) == {Outcome.IN_SYNC: 30, Outcome.CORRECTED: 20}
     assert (sweep.summary.surplus, sweep.summary.deficit, sweep.summary.complete) == (20, 0, True)
     assert all(world.balance(user(n)) == 11 for n in range(20))
     assert len(world.ledger.audit) == 20
@@ -101,18 +107,17 @@ def test_an_empty_ledger_is_a_complete_run_of_nobody() -> None:
     assert (len(sweep), sweep.summary.users, sweep.summary.complete) == (0, 0, True)
 
 
-@pytest.mark.parametrize("method", ["count_users", "list_balances"])
-def test_an_error_of_the_ledger_is_an_error_and_never_an_empty_list(method: str) -> None:
+def test_an_error_of_the_ledger_is_an_error_and_never_an_empty_list() -> None:
     world = drifted(3, of=9)
-    world.ledger.fail_next(LedgerUnauthorized("no", remedy="Set the key."), method=method)
+    world.ledger.fail_next(LedgerUnauthorized("no", remedy="Set the key."), method="list_balances")
     with pytest.raises(LedgerUnauthorized):
         world.sweep()
     assert world.ledger.audit == []
+    (run,) = world.runs.list()
+    assert (run.state, run.error_code) == (RunState.FAILED, "ledger_unauthorized")
 
 
-@pytest.mark.parametrize(
-    "method", ["count_users", "list_balances", "get_balances", "correct_users"]
-)
+@pytest.mark.parametrize("method", ["list_balances", "get_balances", "correct_users"])
 def test_a_passing_error_of_the_ledger_is_retried(method: str) -> None:
     world = drifted(3, of=9)
     world.ledger.fail_next(LedgerUnreachable("down", remedy="Wait."), method=method)
@@ -239,7 +244,21 @@ def test_the_caller_may_decline_after_the_scan() -> None:
     before = world.ledger.balances()
     sweep = world.sweep(hooks=SweepHooks(may_write=lambda scan: False))
     assert [each.outcome for each in sweep] == [Outcome.WOULD_CORRECT] * 3
+    assert (sweep.summary.state, sweep.summary.complete) == (RunState.DECLINED, False)
     assert_untouched(world, before)
+
+
+def test_the_caller_may_allow_what_it_is_shown() -> None:
+    world = drifted(3, of=9)
+    shown: list[Run] = []
+
+    def may_write(run: Run) -> bool:
+        shown.append(run)
+        return True
+
+    sweep = world.sweep(hooks=SweepHooks(may_write=may_write))
+    assert [(run.candidates, run.surplus) for run in shown] == [(3, 3)]
+    assert sweep.summary.count(Outcome.CORRECTED) == 3
 
 
 def test_the_caller_is_not_asked_when_nothing_differs() -> None:
@@ -253,31 +272,132 @@ def test_the_caller_is_not_asked_when_nothing_differs() -> None:
     assert asked == []
 
 
-def test_a_stop_in_the_scan_writes_nothing() -> None:
+def test_a_stop_in_the_scan_cancels_the_run_and_writes_nothing() -> None:
     world = drifted(9, of=9, policy=replace(CAREFREE, batch_size=3))
     before = world.ledger.balances()
-    sweep = world.sweep(hooks=SweepHooks(should_stop=lambda: True))
-    assert (sweep.summary.interrupted, sweep.summary.complete) == (True, False)
+    stop = iter([False, True])
+    sweep = world.sweep(hooks=SweepHooks(should_stop=lambda: next(stop, True)))
+    assert (sweep.summary.state, sweep.summary.complete) == (RunState.CANCELLED, False)
     assert sweep.summary.users == 3
     assert_untouched(world, before)
     assert_adds_up(sweep)
 
 
-def test_a_stop_in_the_settle_window_fails_the_candidates_and_writes_nothing() -> None:
+def test_a_stop_in_the_settle_window_leaves_the_run_to_be_resumed() -> None:
     world = drifted(2, of=9, policy=Policy(settle_s=30))
     before = world.ledger.balances()
     stopping = SweepHooks(should_stop=lambda: bool(world.clock.sleeps))
     sweep = world.sweep(hooks=stopping)
-    assert [each.error_code for each in sweep] == ["sweep_interrupted"] * 2
+    assert (sweep.summary.state, sweep.summary.complete) == (RunState.CORRECTING, False)
+    assert [each.outcome for each in sweep] == [Outcome.WOULD_CORRECT] * 2
     assert_untouched(world, before)
+    assert_adds_up(sweep)
+    resumed = world.sweeper.resume()
+    assert resumed.summary.run_id == sweep.summary.run_id
+    assert counts(resumed.summary) == {Outcome.IN_SYNC: 7, Outcome.CORRECTED: 2}
+
+
+def test_one_run_that_writes_at_a_time() -> None:
+    world = drifted(2, of=9, policy=Policy(settle_s=30))
+    stopped = world.sweep(hooks=SweepHooks(should_stop=lambda: bool(world.clock.sleeps)))
+    with pytest.raises(RunActive):
+        world.sweep()
+    assert world.sweep(dry_run=True).summary.complete
+    world.runs.cancel(stopped.summary.run_id)
+    assert world.sweep().summary.count(Outcome.CORRECTED) == 2
+
+
+def test_nothing_to_resume_is_an_error() -> None:
+    with pytest.raises(RunNotFound):
+        World().sweeper.resume()
+
+
+def test_a_run_whose_planner_died_is_planned_to_its_end_and_worked() -> None:
+    world = drifted(2, of=9)
+    world.store.fail_next(LedgerUnauthorized("dies", remedy="-"), method="plan_chunks")
+    with pytest.raises(LedgerUnauthorized):
+        world.sweep()
+    (dead,) = world.runs.list()
+    assert dead.state is RunState.PLANNING
+    resumed = world.sweeper.resume().summary
+    assert (resumed.run_id, resumed.state) == (dead.run_id, RunState.FINISHED)
+    assert counts(resumed) == {Outcome.IN_SYNC: 7, Outcome.CORRECTED: 2}
+
+
+def test_a_side_that_goes_down_while_correcting_fails_the_run_and_keeps_what_was_done() -> None:
+    world = drifted(30, of=33, policy=replace(CAREFREE, batch_size=3))
+    down = ContractUnreachable("down", remedy="Wait.")
+    world.contract.fail_when(lambda users: down if len(world.ledger.audit) >= 3 else None)
+    sweep = world.sweep()
+    assert (sweep.summary.state, sweep.summary.error_code) == (RunState.FAILED, down.code)
+    assert sweep.summary.count(Outcome.CORRECTED) == len(world.ledger.audit) >= 3
+    assert sweep.summary.count(Outcome.FAILED) == 3
+    assert sweep.summary.unresolved > 0  # nothing was decided on the chunks after that
     assert_adds_up(sweep)
 
 
-def test_a_stop_after_the_scan_is_an_interrupted_run() -> None:
-    world = drifted(2, of=9, policy=Policy(settle_s=30))
-    sweep = world.sweep(hooks=SweepHooks(should_stop=lambda: bool(world.clock.sleeps)))
-    assert sweep.summary.interrupted
-    assert not sweep.summary.complete
+def test_what_a_chunk_corrected_before_the_ledger_went_down_is_reported_corrected() -> None:
+    world = drifted(4, of=4)
+    world.ledger.constraint = lambda key, balance: key != user(3)
+    down = LedgerUnreachable("down", remedy="Wait.")
+    world.ledger.fail_when(lambda method, keys: down if world.ledger.audit else None)
+    sweep = world.sweep()
+    outcomes = {each.user_address: each.outcome for each in sweep}
+    assert outcomes == {
+        user(0): Outcome.CORRECTED,
+        user(1): Outcome.CORRECTED,
+        user(2): Outcome.FAILED,
+        user(3): Outcome.FAILED,
+    }
+    assert len(world.ledger.audit) == 2
+
+
+def test_a_stored_plan_is_carried_out_only_where_the_row_has_not_moved() -> None:
+    world = drifted(3, of=9)
+    plan = world.sweep(dry_run=True).summary
+    world.ledger.put(user(1), 12)
+    world.ledger.put(user(8), 1)  # drifts afterwards: no part of the plan
+    sweep = world.sweeper.apply(plan.run_id, "root")
+    assert (sweep.summary.kind, sweep.summary.plan_run_id) == (RunKind.PLAN, plan.run_id)
+    assert [each.outcome for each in sweep] == [
+        Outcome.CORRECTED,
+        Outcome.CHANGED_MEANWHILE,
+        Outcome.CORRECTED,
+    ]
+    assert (world.balance(user(1)), world.balance(user(8))) == (12, 1)
+    assert {row.transaction_hash for row in world.ledger.audit} == {"reconciliation_by_root"}
+    assert_adds_up(sweep)
+
+
+def test_a_plan_that_was_carried_out_has_nothing_left_to_apply() -> None:
+    world = drifted(3, of=9)
+    world.sweep()
+    (run,) = world.runs.list()
+    with pytest.raises(RunNotApplicable):
+        world.sweeper.apply(run.run_id, "ADMIN")
+    with pytest.raises(RunNotFound):
+        world.sweeper.apply(UUID(int=0), "ADMIN")
+
+
+def test_a_halted_run_goes_on_for_a_reason_that_is_recorded() -> None:
+    world = drifted(60, of=100, policy=Policy(settle_s=0))
+    halted = world.sweep().summary
+    assert halted.state is RunState.HALTED
+    assert world.sweeper.apply(halted.run_id, "ADMIN").summary.state is RunState.HALTED
+    sweep = world.sweeper.apply(halted.run_id, "ADMIN", accept_halt="migration, ticket 7")
+    assert (sweep.summary.accepted_halt, sweep.summary.state) == (
+        "migration, ticket 7",
+        RunState.FINISHED,
+    )
+    assert sweep.summary.count(Outcome.CORRECTED) == 60
+
+
+def test_a_halt_can_be_accepted_beforehand() -> None:
+    world = drifted(60, of=100, policy=Policy(settle_s=0))
+    sweep = world.sweeper.sweep("ADMIN", dry_run=False, accept_halt="first import")
+    assert sweep.summary.count(Outcome.CORRECTED) == 60
+    assert sweep.summary.halt is not None
+    assert sweep.summary.complete
 
 
 def test_the_runs_times_and_heights_are_in_the_summary() -> None:
@@ -285,13 +405,13 @@ def test_the_runs_times_and_heights_are_in_the_summary() -> None:
     summary = world.sweep().summary
     assert summary.duration_s == pytest.approx(30)
     assert (summary.first_height, summary.last_height) == (100, 100)
-    assert summary.run_id == str(world.ledger.audit[0].run_id)
+    assert summary.run_id == world.ledger.audit[0].run_id
 
 
 def test_a_second_sweep_finds_nothing() -> None:
     world = drifted(3, of=9)
     world.sweep()
-    assert world.sweep().summary.outcomes == {Outcome.IN_SYNC: 9}
+    assert counts(world.sweep().summary) == {Outcome.IN_SYNC: 9}
     assert len(world.ledger.audit) == 3
 
 

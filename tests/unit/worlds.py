@@ -1,4 +1,4 @@
-"""A ledger and a contract in memory, and the services over them."""
+"""A ledger, a contract and a run store in memory, and the services over them."""
 
 from collections.abc import Mapping
 
@@ -6,41 +6,68 @@ from shared.core.amount import FlowAmount
 from shared.core.outcome import ReconciliationResult
 from shared.core.policy import Policy
 from shared.core.sweep_result import SweepResult
+from shared.ports import ChunkQueue
+from shared.services.changed_users import ChangedUsers
+from shared.services.engine import Engine, Ports
 from shared.services.read_contract import ContractReader
-from shared.services.reconcile_user import UserReconciler
 from shared.services.retry import Backoff
 from shared.services.retrying_ledger import RetryingLedger
-from shared.services.sweep import Sweeper, SweepHooks
+from shared.services.retrying_run_store import retrying_run_store
+from shared.services.sweep import SweepHooks
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_contract import FakeContract
 from tests.fakes.fake_ledger import FakeLedger
+from tests.fakes.fake_run_store import FakeRunStore
 
 CAREFREE = Policy(settle_s=0, halt_share=1, halt_unread_share=1)
 """Nothing halts and nothing waits."""
+LEASE_S = 60.0
 
 
-class World:
+class World(Engine):
     """`ledger` and `contract` give balances by user in units of 1e-8; retries wait on `clock`."""
+
+    clock: FakeClock
 
     def __init__(
         self,
         ledger: Mapping[str, int | str | None] | None = None,
         contract: Mapping[str, int] | None = None,
         policy: Policy = CAREFREE,
+        *,
+        queue: ChunkQueue | None = None,
+        clock: FakeClock | None = None,
+        rotate_chunks: int = 1,
     ) -> None:
+        clock = clock or FakeClock()
+        backoff = Backoff(attempts_max=2)
+        self.queue = queue
         self.ledger = FakeLedger(ledger)
         self.contract = FakeContract(contract)
-        self.clock = FakeClock()
-        self.reader = ContractReader(self.contract, self.clock, Backoff(attempts_max=2))
-        self.retrying = RetryingLedger(self.ledger, self.clock, Backoff(attempts_max=2))
-        self.user_reconciler = UserReconciler(self.retrying, self.reader, self.clock, policy)
-        self.sweeper = Sweeper(self.retrying, self.reader, self.clock, policy)
+        self.store = FakeRunStore(self.ledger, clock)
+        self.reader = ContractReader(self.contract, clock, backoff)
+        self.retrying = RetryingLedger(self.ledger, clock, backoff)
+        ports = Ports(
+            ledger=self.retrying,
+            store=retrying_run_store(self.store, clock, backoff),
+            contract=self.reader,
+            changed_users=ChangedUsers(self.contract, clock, backoff),
+            clock=clock,
+            queue=queue,
+        )
+        super().__init__(ports, policy, lease_s=LEASE_S, rotate_chunks=rotate_chunks)
 
     def reconcile(self, key: str, admin: str = "ADMIN") -> ReconciliationResult:
         return self.user_reconciler.reconcile(key, admin)
 
-    def sweep(self, *, dry_run: bool = False, hooks: SweepHooks | None = None) -> SweepResult:
-        return self.sweeper.sweep("ADMIN", dry_run=dry_run, hooks=hooks)
+    def sweep(
+        self,
+        *,
+        dry_run: bool = False,
+        incremental: bool = False,
+        hooks: SweepHooks | None = None,
+    ) -> SweepResult:
+        return self.sweeper.sweep("ADMIN", dry_run=dry_run, incremental=incremental, hooks=hooks)
 
     def balance(self, key: str) -> FlowAmount | str | None:
         return self.ledger.balance(key)

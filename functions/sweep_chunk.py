@@ -1,0 +1,49 @@
+"""What the queue calls: work the chunks that its messages name. AWS Lambda behind SQS.
+
+Answers with the messages that have to come again (`batchItemFailures`); after the queue's
+maxReceiveCount they go to its dead-letter queue, and their chunks are `failed` by then. What there
+is no time left for is queued anew. A message that comes twice does nothing the second time.
+"""
+
+import logging
+from typing import Any, Protocol
+
+from shared.core.chunk_message import decode
+from shared.core.errors import InvalidMessage, ReconcileError
+from shared.core.run import ChunkRef
+
+_log = logging.getLogger(__name__)
+
+
+class LambdaContext(Protocol):
+    """What a Lambda function is told about its invocation."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """`event` is SQS's `{"Records": [{"messageId": …, "body": …}, …]}`."""
+    from shared.bootstrap import services  # here, because importing both clients takes a second
+    from shared.services.deadline import before_deadline
+
+    messages, failed = _read(event["Records"])
+    asked_for = services()
+    left_s = context.get_remaining_time_in_millis() / 1000
+    handled = asked_for.queue_worker.handle(messages, before_deadline(asked_for.clock, left_s))
+    failed.update(handled.failed)
+    for message_id, error in failed.items():
+        _log.error("Message %s failed with %s: %s", message_id, error.code, error)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _read(
+    records: list[dict[str, Any]],
+) -> tuple[dict[str, ChunkRef], dict[str, ReconcileError]]:
+    messages: dict[str, ChunkRef] = {}
+    failed: dict[str, ReconcileError] = {}
+    for record in records:
+        try:
+            messages[record["messageId"]] = decode(record["body"])
+        except InvalidMessage as error:
+            failed[record["messageId"]] = error
+    return messages, failed

@@ -1,0 +1,139 @@
+"""Work the chunks that a queue's messages name; a message that fails is delivered again."""
+
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from shared.core.errors import ReconcileError, RunNotFound
+from shared.core.run import ATTEMPTS_MAX, ChunkRef, Lease, Phase, Run, RunState
+from shared.ports import ChunkQueue, RunStore
+from shared.services.chunk_worker import ChunkWorker, ShouldStop, WorkedChunk
+from shared.services.dispatch import Dispatcher
+
+
+@dataclass(slots=True)
+class Handled:
+    """What became of a batch of messages. `failed` maps a message's id to why; those come again."""
+
+    users: int = 0
+    chunks: int = 0
+    handed_back: int = 0
+    failed: dict[str, ReconcileError] = field(default_factory=dict)
+
+
+class QueueWorker:
+    """One batch at a time; safe to run many, and to be given a message twice."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        worker: ChunkWorker,
+        queue: ChunkQueue,
+        dispatcher: Dispatcher,
+        *,
+        lease_s: float,
+    ) -> None:
+        """`lease_s` is at most the queue's visibility timeout: a message that comes back because
+        its worker died finds the lease expired."""
+        self._store = store
+        self._worker = worker
+        self._queue = queue
+        self._dispatcher = dispatcher
+        self._lease_s = lease_s
+
+    def handle(self, messages: Mapping[str, ChunkRef], should_stop: ShouldStop) -> Handled:
+        """Work each message's chunk and tell which messages have to come again; never raises
+        ReconcileError. At `should_stop` the rest is put into the queue anew."""
+        handled = Handled()
+        for run_id, phase in dict.fromkeys((ref.run_id, ref.phase) for ref in messages.values()):
+            mine = {
+                key: ref
+                for key, ref in messages.items()
+                if (ref.run_id, ref.phase) == (run_id, phase)
+            }
+            try:
+                self._work(run_id, phase, mine, handled, should_stop)
+            except RunNotFound:
+                continue  # nothing of the run is left to work
+            except ReconcileError as error:
+                handled.failed.update(dict.fromkeys(mine, error))
+        return handled
+
+    def _work(
+        self,
+        run_id: UUID,
+        phase: Phase,
+        messages: Mapping[str, ChunkRef],
+        handled: Handled,
+        should_stop: ShouldStop,
+    ) -> None:
+        run = self._store.get_run(run_id)
+        if not run.is_active:
+            return
+        batch = _Batch(messages)
+        chunks = self._worker.work(
+            run,
+            phase,
+            self._leases(batch, should_stop),
+            attempts_max=ATTEMPTS_MAX,
+            should_stop=should_stop,
+        )
+        with closing(chunks):
+            for chunk in chunks:
+                batch.done(chunk.lease.ref)
+                self._count(chunk, batch, handled)
+        self._hand_back(batch, handled)
+        self._go_on(run)
+
+    def _leases(self, batch: "_Batch", should_stop: ShouldStop) -> Generator[Lease, None, None]:
+        for ref in batch.refs:
+            if should_stop():
+                return
+            leased = self._store.lease_chunks(
+                ref.run_id, lease_s=self._lease_s, attempts_max=ATTEMPTS_MAX, ref=ref
+            )
+            if not leased.leases:
+                # Done, another's, or of an ended run: no work of this message's.
+                batch.done(ref)
+                if leased.wait_s:
+                    batch.early.append(ref)
+                    batch.wait_s = leased.wait_s
+            yield from leased.leases
+
+    def _count(self, chunk: WorkedChunk, batch: "_Batch", handled: Handled) -> None:
+        if chunk.error is not None:
+            handled.failed[batch.message_of[chunk.lease.ref]] = chunk.error
+        elif chunk.closed.accepted:
+            handled.chunks += 1
+            handled.users += chunk.users
+
+    def _hand_back(self, batch: "_Batch", handled: Handled) -> None:
+        # New messages: letting the old ones fail would count towards the dead-letter queue.
+        if batch.early:
+            self._queue.send(batch.early, batch.wait_s)
+        left = [ref for ref in batch.refs if ref in batch.left]
+        if left:
+            self._queue.send(left)
+            handled.handed_back += len(left)
+
+    def _go_on(self, run: Run) -> None:
+        """Whoever closes the last scan chunk begins the corrections."""
+        now = self._store.get_run(run.run_id)
+        scan_is_over = now.state is RunState.SCANNING and not (now.scan.pending or now.scan.leased)
+        if scan_is_over:
+            self._dispatcher.dispatch(run.run_id)
+
+
+class _Batch:
+    """The messages of one run and phase, and which of them are not dealt with yet."""
+
+    def __init__(self, messages: Mapping[str, ChunkRef]) -> None:
+        self.message_of = {ref: key for key, ref in messages.items()}
+        self.refs = list(self.message_of)
+        self.left = set(self.refs)
+        self.early: list[ChunkRef] = []
+        self.wait_s = 0.0
+
+    def done(self, ref: ChunkRef) -> None:
+        self.left.discard(ref)
