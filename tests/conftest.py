@@ -194,7 +194,7 @@ def environment(stack: Stack) -> Iterator[Setting]:
 
 @pytest.fixture
 def clean_ledger(stack: Stack) -> None:
-    """Empties the ledger, its audit log and its events before the test."""
+    """Empties the ledger, its audit log, its events and its runs before the test."""
     LedgerTables(stack.database_url).clean()
 
 

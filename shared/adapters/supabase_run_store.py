@@ -298,7 +298,7 @@ def _phase_of(lease: Lease) -> dict[str, Any]:
 def _asked_for(parameters: dict[str, Any]) -> str:
     # Of several runs in one call, the one that has to be there.
     names = ("p_plan_run_id", "p_before", "p_run_id")
-    return str(next(parameters[name] for name in names if parameters.get(name)))
+    return str(next((parameters[name] for name in names if parameters.get(name)), None))
 
 
 def _refusal(answer: dict[str, Any], asked: str) -> ReconcileError:
