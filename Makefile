@@ -8,7 +8,7 @@ PACKAGES := functions shared tools tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint serve stack-up stack-down stack-status lock clean check-python check-node
+.PHONY: help demo test lint bench serve stack-up stack-down stack-status lock clean check-python check-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,10 @@ lint: $(INSTALLED) ## Check style, types and the direction of imports
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy $(PACKAGES)
 	@$(BIN)/lint-imports
+
+bench: $(INSTALLED) check-node ## Measure a sweep on a local stack (USERS=100000 BATCH=10000 DRIFT=0.01 ROUNDS=3)
+	@$(BIN)/python -m tools.bench $(if $(USERS),--users $(USERS)) $(if $(BATCH),--batch $(BATCH)) \
+		$(if $(DRIFT),--drift $(DRIFT)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 serve: $(INSTALLED) check-node ## Serve the HTTP functions on this machine
 	@$(BIN)/python -m tools.serve
