@@ -146,7 +146,8 @@ class RunStore(Protocol):
         """Give a run that is being planned a scan chunk of exactly these users."""
 
     def plan_chunks(self, run_id: UUID, *, chunk_users: int, chunks_max: int | None) -> Run:
-        """Cut the ledger into scan chunks of `chunk_users` and set the run to `scanning`.
+        """Cut the ledger into scan chunks of `chunk_users`, up to 5,000 chunks a call, and set the
+        run to `scanning` once all of it is cut: until then, call again.
 
         With `chunks_max` at most so many chunks are made, from the plan's `rotate_after` on.
         """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from shared.core.errors import ReconcileError, RunNotFound
-from shared.core.run import ATTEMPTS_MAX, ChunkRef, Lease, Phase, Run, RunState
+from shared.core.run import ATTEMPTS_MAX, ChunkRef, Lease, Phase
 from shared.ports import ChunkQueue, RunStore
 from shared.services.chunk_worker import ChunkWorker, ShouldStop, WorkedChunk
 from shared.services.dispatch import Dispatcher
@@ -79,12 +79,16 @@ class QueueWorker:
             attempts_max=ATTEMPTS_MAX,
             should_stop=should_stop,
         )
+        phase_is_over = False
         with closing(chunks):
             for chunk in chunks:
                 batch.done(chunk.lease.ref)
                 self._count(chunk, batch, handled)
+                phase_is_over |= not chunk.closed.open_chunks
         self._hand_back(batch, handled)
-        self._go_on(run)
+        if phase_is_over and phase is Phase.SCAN:
+            # Whoever closes the last scan chunk begins the corrections.
+            self._dispatcher.dispatch(run_id)
 
     def _leases(self, batch: "_Batch", should_stop: ShouldStop) -> Generator[Lease, None, None]:
         for ref in batch.refs:
@@ -116,13 +120,6 @@ class QueueWorker:
         if left:
             self._queue.send(left)
             handled.handed_back += len(left)
-
-    def _go_on(self, run: Run) -> None:
-        """Whoever closes the last scan chunk begins the corrections."""
-        now = self._store.get_run(run.run_id)
-        scan_is_over = now.state is RunState.SCANNING and not (now.scan.pending or now.scan.leased)
-        if scan_is_over:
-            self._dispatcher.dispatch(run.run_id)
 
 
 class _Batch:

@@ -6,9 +6,9 @@ ahead of the next in a thread of its own, by one item: memory stays that of a fe
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from shared.core.address import normal_form, spellings
+from shared.core.address import FlowAddress, normal_form, spellings
 from shared.core.compare import (
     Candidate,
     ContractBalances,
@@ -30,10 +30,14 @@ ROWS_MAX = 50_000
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """`contract` None: not asked yet, or nobody to ask about."""
+    """`contract` None: not asked yet, or nobody to ask about.
+
+    `addresses` are made with the page: while the node is at work on the one before, that is free.
+    """
 
     lease: Lease
     page: LedgerPage
+    addresses: list[FlowAddress]
     is_last: bool
     contract: ContractBalances | None = None
 
@@ -123,7 +127,8 @@ class Scanner:
         if lease.user_addresses is None:
             yield from self._range_pages(lease, policy)
         else:
-            yield _Page(lease, self._named_page(lease.user_addresses), is_last=True)
+            page = self._named_page(lease.user_addresses)
+            yield _Page(lease, page, chain_addresses(page), is_last=True)
 
     def _range_pages(self, lease: Lease, policy: Policy) -> Generator[_Page, None, None]:
         after = lease.after
@@ -132,7 +137,7 @@ class Scanner:
         while True:
             page = self._ledger.list_balances(after, limit, lease.through)
             is_last = len(page) < limit
-            yield _Page(lease, page, is_last)
+            yield _Page(lease, page, chain_addresses(page), is_last)
             if is_last:
                 return
             after = page.user_addresses[-1]
@@ -164,10 +169,10 @@ class Scanner:
             # The height is taken after the ledger was read: what the ledger already contains of
             # the chain is then at or below it.
             height = self._contract.latest_height()
-            contract = self._contract.read(chain_addresses(each.page), height)
+            contract = self._contract.read(each.addresses, height)
         except ReconcileError as error:
             return _Broken(each.lease, error)
-        return _Page(each.lease, each.page, each.is_last, contract)
+        return replace(each, contract=contract)
 
 
 def _keys(user_addresses: tuple[str, ...]) -> list[str]:
