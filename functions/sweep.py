@@ -11,9 +11,10 @@ the next call goes on from there.
 from typing import Any, Protocol
 
 from flask import Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.core.admin import DEFAULT_ADMIN_ADDRESS
+from shared.core.errors import InvalidInput
 from shared.http.answers import json_response
 from shared.http.entry import http_function
 from shared.http.json_body import parse_body
@@ -50,10 +51,22 @@ def sweep(request: Request) -> Response:
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """The same on Lambda. Raises ReconcileError, so that the invocation counts as failed."""
-    # A schedule without an input of its own sends EventBridge's envelope, which asks for nothing.
-    asked = event.get("detail", {}) if "detail-type" in event else event
-    body = SweepBody.model_validate(asked)
+    body = _asked(event)
     return _answer(_tick(body, context.get_remaining_time_in_millis() / 1000))
+
+
+def _asked(event: dict[str, Any]) -> SweepBody:
+    if "detail-type" in event:  # EventBridge's envelope
+        detail = event.get("detail")
+        # A schedule without an input of its own asks for nothing: {}, or "{}" from the Scheduler.
+        event = detail if isinstance(detail, dict) else {}
+    try:
+        return SweepBody.model_validate(event)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
+        )
+        raise InvalidInput(faults, remedy="Correct the input of the schedule.") from error
 
 
 def _tick(body: SweepBody, left_s: float) -> Tick:

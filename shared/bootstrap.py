@@ -17,7 +17,7 @@ from shared.adapters.system_clock import SystemClock
 from shared.adapters.unpaced import Unpaced
 from shared.core.address import parse_address
 from shared.core.errors import InvalidSettings
-from shared.ports import ChunkQueue, Clock, Pace
+from shared.ports import Clock, Pace
 from shared.services.batch_size import BatchSize
 from shared.services.changed_users import ChangedUsers
 from shared.services.engine import Engine, Ports
@@ -35,6 +35,7 @@ class Services(Engine):
         client = _supabase_client(config)
         channel = _channel(config)
         pace = _pace(config, client, clock)
+        queue = _queue(config, clock)
         ports = Ports(
             ledger=RetryingLedger(SupabaseLedger(client), clock),
             store=retrying_run_store(SupabaseRunStore(client), clock),
@@ -49,7 +50,7 @@ class Services(Engine):
                 blocks_max=config.reconcile_event_blocks_max,
             ),
             clock=clock,
-            queue=_queue(config, clock),
+            queue=queue,
         )
         super().__init__(
             ports,
@@ -58,11 +59,14 @@ class Services(Engine):
             rotate_chunks=config.reconcile_rotate_chunks,
         )
         self._channel = channel
+        self._queue = queue
         self._http = client.options.httpx_client
 
     def close(self) -> None:
-        """Close both connections."""
+        """Close all connections."""
         self._channel.close()
+        if self._queue is not None:
+            self._queue.close()
         if self._http is not None:
             self._http.close()
 
@@ -101,7 +105,7 @@ def _pace(config: Settings, client: Client, clock: Clock) -> Pace:
     return SupabaseRateBudget(client, config.flow_rate_budget, per_s, clock)
 
 
-def _queue(config: Settings, clock: Clock) -> ChunkQueue | None:
+def _queue(config: Settings, clock: Clock) -> SqsChunkQueue | None:
     if config.reconcile_queue_url is None:
         return None
     return SqsChunkQueue(config.reconcile_queue_url, clock)

@@ -206,7 +206,7 @@ class RunStore(Protocol):
     def end_run(self, run_id: UUID, state: RunState, error: ReconcileError | None = None) -> Run:
         """Set an unfinished run to `declined`, `cancelled` or `failed`.
 
-        Raises RunNotApplicable when it has ended already, RunNotFound.
+        Raises RunNotApplicable when it has ended otherwise, RunNotFound.
         """
 
     def get_run(self, run_id: UUID) -> Run:

@@ -28,7 +28,7 @@ from tools.stack.folder import StateFolder
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-FUNCTIONS = ("reconcile_user", "dry_run_report")
+FUNCTIONS = ("reconcile_user", "sweep", "dry_run_report")
 HOST = "127.0.0.1"
 
 _ROOT = Path(__file__).parents[1]
@@ -113,6 +113,7 @@ def introduction(server: BaseWSGIServer, env_file: Path | None) -> str:
         f"  curl -sS {key} '{base}/dry_run_report?format=csv'",
         f"  curl -sS {key} -H 'Content-Type: application/json' "
         f'-d \'{{"userAddress": "{_EXAMPLE_USER}"}}\' {base}/reconcile_user',
+        f"  curl -sS {key} -H 'Content-Type: application/json' -d '{{}}' {base}/sweep",
     ]
     return "\n".join(lines)
 

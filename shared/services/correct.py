@@ -24,7 +24,6 @@ _OF_SINGLE_ROWS = (
     LedgerInvalidValue,
     LedgerLockTimeout,
     LedgerTimeout,
-    ReconcileError,
 )
 """Errors that one row can cause for all that are written with it: split to find it."""
 

@@ -41,7 +41,7 @@ class Engine:
         self.clock = ports.clock
         self.user_reconciler = UserReconciler(ports.ledger, ports.contract, ports.clock, policy)
         self.runs = RunHistory(ports.store)
-        planner = RunPlanner(
+        self.planner = planner = RunPlanner(
             ports.store, ports.contract, ports.changed_users, policy, rotate_chunks=rotate_chunks
         )
         worker = ChunkWorker(
@@ -49,13 +49,8 @@ class Engine:
             Corrector(ports.ledger, ports.contract, ports.clock),
             ports.store,
         )
-
-        def runner(*, fail_fast: bool) -> InlineRunner:
-            return InlineRunner(
-                ports.store, worker, ports.clock, lease_s=lease_s, fail_fast=fail_fast
-            )
-
-        self.sweeper = Sweeper(ports.store, planner, runner(fail_fast=True))
+        runner = InlineRunner(ports.store, worker, ports.clock, lease_s=lease_s)
+        self.sweeper = Sweeper(ports.store, planner, runner)
         dispatcher: Dispatcher | None = None
         self._queue_worker: QueueWorker | None = None
         if ports.queue is not None:
@@ -63,7 +58,7 @@ class Engine:
             self._queue_worker = QueueWorker(
                 ports.store, worker, ports.queue, dispatcher, lease_s=lease_s
             )
-        self.ticker = Ticker(ports.store, planner, runner(fail_fast=False), dispatcher, ports.clock)
+        self.ticker = Ticker(ports.store, planner, runner, dispatcher, ports.clock)
 
     @property
     def queue_worker(self) -> QueueWorker:

@@ -28,34 +28,34 @@ class InlineRunner:
         clock: Clock,
         *,
         lease_s: float,
-        fail_fast: bool,
     ) -> None:
-        """`fail_fast`: the first chunk that cannot be worked fails the run. Else the chunk is
-        handed back, and this runner leaves the rest to the next one."""
         self._store = store
         self._worker = worker
         self._clock = clock
         self._lease_s = lease_s
-        self._fail_fast = fail_fast
 
-    def run(self, run_id: UUID, progress: Progress, should_stop: ShouldStop) -> Run:
+    def run(
+        self, run_id: UUID, progress: Progress, should_stop: ShouldStop, *, fail_fast: bool
+    ) -> Run:
         """Return the run as it stands at the end or at the stop.
 
-        An error while correcting is in the answer, a failed run. Raises ReconcileError when
-        the scan fails (nothing was written then), or the run store cannot be reached.
+        Raises ReconcileError when the run store cannot be reached, or a chunk cannot be worked.
+        The chunk is handed back then, for the next one who goes on with the run. With `fail_fast`
+        the run is failed instead: raised is then only the error of a scan (nothing was written),
+        one of a correction is in the answer.
         """
         run = self._store.get_run(run_id)
         while run.is_active and not should_stop():
             try:
-                self._phase(run, progress, should_stop)
+                self._phase(run, progress, should_stop, fail_fast=fail_fast)
             except _ChunkFailed as failed:
-                return self._broken(run, failed.error)
+                if not fail_fast:
+                    raise failed.error from None
+                return self._failed(run, failed.error)
             run = decide(self._store, run_id)
         return run
 
-    def _broken(self, run: Run, error: ReconcileError) -> Run:
-        if not self._fail_fast:
-            return self._store.get_run(run.run_id)
+    def _failed(self, run: Run, error: ReconcileError) -> Run:
         if run.state is RunState.CORRECTING:
             # It may have been the last chunk, and the run have finished with these failures.
             run = self._store.get_run(run.run_id)
@@ -64,7 +64,9 @@ class InlineRunner:
             self._store.end_run(run.run_id, RunState.FAILED, error)
         raise error
 
-    def _phase(self, run: Run, progress: Progress, should_stop: ShouldStop) -> None:
+    def _phase(
+        self, run: Run, progress: Progress, should_stop: ShouldStop, *, fail_fast: bool
+    ) -> None:
         """Work what chunks can be had; when none can, wait a moment."""
         phase = Phase.SCAN if run.state is RunState.SCANNING else Phase.CORRECT
         total = run.users_planned if phase is Phase.SCAN else run.candidates
@@ -74,7 +76,7 @@ class InlineRunner:
             run,
             phase,
             leases.lease(),
-            attempts_max=1 if self._fail_fast else ATTEMPTS_MAX,
+            attempts_max=1 if fail_fast else ATTEMPTS_MAX,
             should_stop=should_stop,
         )
         worked = 0

@@ -86,8 +86,9 @@ class QueueWorker:
                 self._count(chunk, batch, handled)
                 phase_is_over |= not chunk.closed.open_chunks
         self._hand_back(batch, handled)
-        if phase_is_over and phase is Phase.SCAN:
-            # Whoever closes the last scan chunk begins the corrections.
+        if phase is Phase.SCAN and (phase_is_over or batch.repeated):
+            # Whoever closes the last scan chunk begins the corrections; should it die before it
+            # does, its message comes again.
             self._dispatcher.dispatch(run_id)
 
     def _leases(self, batch: "_Batch", should_stop: ShouldStop) -> Generator[Lease, None, None]:
@@ -100,6 +101,7 @@ class QueueWorker:
             if not leased.leases:
                 # Done, another's, or of an ended run: no work of this message's.
                 batch.done(ref)
+                batch.repeated = True
                 if leased.wait_s:
                     batch.early.append(ref)
                     batch.wait_s = leased.wait_s
@@ -131,6 +133,8 @@ class _Batch:
         self.left = set(self.refs)
         self.early: list[ChunkRef] = []
         self.wait_s = 0.0
+        self.repeated = False
+        """Was there a message of a chunk that is closed, or another's?"""
 
     def done(self, ref: ChunkRef) -> None:
         self.left.discard(ref)

@@ -70,29 +70,39 @@ class Sweeper:
         return self._work(self._planner.of_plan(run_id, request), hooks)
 
     def resume(self, *, hooks: SweepHooks | None = None) -> SweepResult:
-        """Go on with the run that is active. Raises RunNotFound when there is none, RunActive when
-        it is an incremental one that is still being planned."""
+        """Go on with the run that is active, beside whoever else works it: a stop leaves it as it
+        is, and so does an error, which is raised. Raises RunNotFound when there is none,
+        RunActive when it is an incremental one that is still being planned."""
+        hooks = hooks or SweepHooks()
         run = self._store.active_run()
         if run is None:
             raise RunNotFound(
                 "no run is active, so there is nothing to resume",
                 remedy="Start a new one without --resume.",
             )
-        return self._work(self._planner.go_on(run), hooks or SweepHooks())
+        run = self._run(self._planner.go_on(run), hooks, fail_fast=False)
+        if run.state is RunState.AWAITING_APPROVAL:
+            run = self._run(self._approved(run, hooks), hooks, fail_fast=False)
+        return self._result(run)
 
     def _work(self, run: Run, hooks: SweepHooks) -> SweepResult:
-        run = self._runner.run(run.run_id, hooks.progress, hooks.should_stop)
-        if run.state is RunState.AWAITING_APPROVAL and hooks.may_write:
-            run = self._approved(run, hooks.may_write, hooks)
-        if run.state in (RunState.PLANNING, RunState.SCANNING):  # stopped; nothing is written yet
+        run = self._run(run, hooks)
+        if run.state is RunState.AWAITING_APPROVAL:
+            run = self._run(self._approved(run, hooks), hooks)
+        if run.state is RunState.SCANNING:  # stopped; nothing is written yet
             run = self._store.end_run(run.run_id, RunState.CANCELLED)
-        return SweepResult(run, StoredResults(self._store, run.run_id))
+        return self._result(run)
 
-    def _approved(self, run: Run, may_write: Callable[[Run], bool], hooks: SweepHooks) -> Run:
-        if not may_write(run):
-            return self._store.end_run(run.run_id, RunState.DECLINED)
-        approved = self._store.approve(run.run_id)
-        return self._runner.run(approved.run_id, hooks.progress, hooks.should_stop)
+    def _approved(self, run: Run, hooks: SweepHooks) -> Run:
+        if hooks.may_write is None or hooks.may_write(run):
+            return self._store.approve(run.run_id)
+        return self._store.end_run(run.run_id, RunState.DECLINED)
+
+    def _run(self, run: Run, hooks: SweepHooks, *, fail_fast: bool = True) -> Run:
+        return self._runner.run(run.run_id, hooks.progress, hooks.should_stop, fail_fast=fail_fast)
+
+    def _result(self, run: Run) -> SweepResult:
+        return SweepResult(run, StoredResults(self._store, run.run_id))
 
 
 def _request(

@@ -44,8 +44,8 @@ class Ticker:
     def tick(self, request: RunRequest, *, incremental: bool, should_stop: ShouldStop) -> Tick:
         """Resume the unfinished run of the kind asked for (dry or not), else start one.
 
-        Without a queue, works until `should_stop`; the next tick goes on from there. Raises
-        ReconcileError when nothing could be started or gone on with.
+        Without a queue, works until `should_stop`, or until a chunk cannot be worked; the next
+        tick goes on from there. Raises ReconcileError then, or when nothing could be started.
         """
         run = self._unfinished(request)
         resumed = run is not None
@@ -54,7 +54,9 @@ class Ticker:
         if run.state is RunState.PLANNING:
             return Tick(run=run, resumed=True, queued=0)  # another tick is at it
         if self._dispatcher is None:
-            run = self._runner.run(run.run_id, lambda phase, done, total: None, should_stop)
+            run = self._runner.run(
+                run.run_id, lambda phase, done, total: None, should_stop, fail_fast=False
+            )
             return Tick(run=run, resumed=resumed, queued=0)
         dispatched = self._dispatcher.dispatch(run.run_id)
         return Tick(run=dispatched.run, resumed=resumed, queued=dispatched.sent)

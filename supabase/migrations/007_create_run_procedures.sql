@@ -436,8 +436,8 @@ grant execute on function public.decide_reconciliation_run(uuid, text, text, tex
 
 
 -- approve_reconciliation_run: lets a run that awaits approval correct what it found.
--- Returns the run in state correcting. Refuses with run_not_found, run_not_applicable (it does not await approval), or
--- run_active (another run that writes is active).
+-- Returns the run in state correcting; approving it again changes nothing. Refuses with run_not_found,
+-- run_not_applicable (it does not await approval), or run_active (another run that writes is active).
 -- Example: select approve_reconciliation_run('5b0c7f0e-3c0e-4f8e-9d43-0d8a8f8b6a11');
 create or replace function public.approve_reconciliation_run(p_run_id uuid)
 returns json
@@ -453,6 +453,9 @@ begin
     select r.* into v_run from public.reconciliation_runs r where r.run_id = p_run_id for update;
     if not found then
         return reconciliation.run_refused('run_not_found');
+    end if;
+    if v_run.state = 'correcting' and v_run.needs_approval then
+        return reconciliation.run_json(p_run_id);
     end if;
     if v_run.state <> 'awaiting_approval' then
         return reconciliation.run_refused('run_not_applicable', p_run_id);
@@ -475,7 +478,8 @@ grant execute on function public.approve_reconciliation_run(uuid) to service_rol
 -- chunks stay as they are; whom they have corrected already is told by the audit log, and so recorded.
 --   p_state                declined, cancelled or failed
 --   p_error_code, p_error  why
--- Returns the run. Refuses with run_not_found, or run_not_applicable when it has ended already. Raises BR001.
+-- Returns the run; ending it the same way again changes nothing. Refuses with run_not_found, or run_not_applicable when
+-- it has ended otherwise. Raises BR001.
 -- Example: select end_reconciliation_run('5b0c7f0e-3c0e-4f8e-9d43-0d8a8f8b6a11', 'cancelled');
 create or replace function public.end_reconciliation_run(
     p_run_id uuid,
@@ -501,6 +505,9 @@ begin
     select r.* into v_run from public.reconciliation_runs r where r.run_id = p_run_id for update;
     if not found then
         return reconciliation.run_refused('run_not_found');
+    end if;
+    if v_run.state = p_state then
+        return reconciliation.run_json(p_run_id);
     end if;
     if v_run.state in ('finished', 'halted', 'declined', 'cancelled', 'failed') then
         return reconciliation.run_refused('run_not_applicable', p_run_id);

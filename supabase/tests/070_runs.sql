@@ -1,6 +1,6 @@
 -- The life of a run: start, decide, approve, end, and reading runs.
 begin;
-select plan(63);
+select plan(65);
 
 select volatility_is('public', f.name, 'stable', f.name || ' runs read-only in PostgREST')
 from (values ('get_reconciliation_run'), ('active_reconciliation_run'), ('covering_reconciliation_run'),
@@ -107,6 +107,8 @@ select is(get_reconciliation_run(pg_temp.id(5)) -> 'correct' ->> 'pending', '1',
 select is(pg_temp.start(6, p_needs_approval => true) ->> 'refused', 'run_active', 'correcting is active');
 select is(end_reconciliation_run(pg_temp.id(5), 'failed', 'ledger_timeout', 'No answer.') ->> 'error_code',
     'ledger_timeout', 'a run may fail');
+select is(end_reconciliation_run(pg_temp.id(5), 'failed') ->> 'error_code', 'ledger_timeout',
+    'ended the same way again, nothing changes');
 select is(end_reconciliation_run(pg_temp.id(5), 'cancelled') ->> 'refused', 'run_not_applicable', 'a run ends once');
 do $$ begin perform pg_temp.start(6, p_needs_approval => true); end; $$;
 do $$ begin perform pg_temp.scan(6, 2); end; $$;
@@ -116,6 +118,7 @@ select is(approve_reconciliation_run(pg_temp.id(6)) ->> 'refused', 'run_active',
 select is(get_reconciliation_run(pg_temp.id(6)) ->> 'state', 'awaiting_approval', 'which changes nothing');
 select is(end_reconciliation_run(pg_temp.id(7), 'cancelled') ->> 'state', 'cancelled', 'a run may be cancelled');
 select is(approve_reconciliation_run(pg_temp.id(6)) ->> 'state', 'correcting', 'an approved run corrects');
+select is(approve_reconciliation_run(pg_temp.id(6)) ->> 'state', 'correcting', 'approved again, nothing changes');
 select is(end_reconciliation_run(pg_temp.id(6), 'declined') ->> 'state', 'declined', 'a run may be declined');
 select throws_ok(format('select end_reconciliation_run(%L, ''finished'')', pg_temp.id(6)), 'BR001', null,
     'nobody finishes a run by hand');

@@ -65,7 +65,6 @@ class RealWorld:
         self.store = store
         self.ledger = ledger
         self._database = database
-        database.execute("delete from reconciliation_runs")
 
     def put(self, *keys: str) -> None:
         self._database.execute(

@@ -83,7 +83,6 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     with psycopg.connect(stack.database_url, autocommit=True) as database:
         store, ledger = request.getfixturevalue("supabase")
         yield RealWorld(store, ledger, database)
-        database.execute("delete from reconciliation_runs")
 
 
 # -- starting ---------------------------------------------------------------------------------
@@ -190,10 +189,17 @@ def ranges(leases: tuple[Lease, ...]) -> list[tuple[str | None, str | None, int]
 
 def test_the_chunks_cover_every_key_once(world: World) -> None:
     run_id = started(world, users=5)
-    assert ranges(leased(world, run_id)) == [
+    leases = leased(world, run_id)
+    assert ranges(leases) == [
         (None, user(2), 2),
         (user(2), user(4), 2),
         (user(4), None, 1),
+    ]
+    pages = [world.ledger.list_balances(each.after, 10, each.through) for each in leases]
+    assert [list(page.user_addresses) for page in pages] == [
+        [user(1), user(2)],
+        [user(3), user(4)],
+        [user(5)],
     ]
     run = world.store.get_run(run_id)
     assert (run.state, run.users_planned, run.users) == (RunState.SCANNING, 5, 0)
@@ -792,6 +798,20 @@ def test_an_approved_run_corrects(world: World) -> None:
     assert (run.state, run.correct) == (RunState.CORRECTING, PhaseTally(pending=1))
     [lease] = leased(world, run_id)  # it has waited already, for somebody to approve it
     assert world.store.list_candidates(lease) == [differing(1)]
+
+
+def test_an_approval_or_an_end_whose_answer_was_lost_may_be_repeated(world: World) -> None:
+    run_id = correcting(world, differing(1), needs_approval=True)
+    approved = world.store.approve(run_id)
+    assert world.store.approve(run_id) == approved
+    ended = world.store.end_run(run_id, RunState.FAILED, fault())
+    assert world.store.end_run(run_id, RunState.FAILED, fault()) == ended
+    with pytest.raises(RunNotApplicable):
+        world.store.approve(run_id)
+
+
+def test_a_run_that_needs_no_approval_is_not_approved(world: World) -> None:
+    run_id = correcting(world, differing(1))
     with pytest.raises(RunNotApplicable):
         world.store.approve(run_id)
 

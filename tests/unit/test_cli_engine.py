@@ -101,7 +101,11 @@ def test_a_stopped_run_is_shown_and_cancelled(capsys: pytest.CaptureFixture[str]
     assert (code, shown) == (0, {**shown, "runId": stopped["runId"], "state": "correcting"})
     assert main(["runs", "cancel", stopped["runId"]], world) == 0
     assert f"To correct           reconcile apply {stopped['runId']}" in capsys.readouterr().out
-    assert main(["runs", "cancel", stopped["runId"]], world) == 2, "it has ended"
+    assert main(["runs", "cancel", stopped["runId"]], world) == 0, "again changes nothing"
+    capsys.readouterr()
+    world.clock.sleep = sleep  # type: ignore[method-assign]
+    _, finished = told(capsys, world, "--all", "--yes")
+    assert main(["runs", "cancel", finished["runId"]], world) == 2, "it has ended otherwise"
     assert "[run_not_applicable]" in capsys.readouterr().err
 
 

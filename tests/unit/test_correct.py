@@ -180,6 +180,14 @@ def test_a_side_that_is_down_is_an_error_of_them_all_and_writes_nothing(side: st
     assert world.ledger.audit == []
 
 
+def test_a_ledger_that_goes_down_before_the_write_is_an_error_of_them_all() -> None:
+    world = drifted(3)
+    down = LedgerUnreachable("down", remedy="Wait.")
+    world.ledger.fail_when(lambda method, keys: down if method == "correct_users" else None)
+    with pytest.raises(LedgerUnreachable):
+        correct(world, candidates(world))
+
+
 def test_a_user_without_a_row_gets_one() -> None:
     world = World({}, {A: 7})
     missing = Candidate(A, ZERO, FlowAmount(7), world.contract.height, row_exists=False)

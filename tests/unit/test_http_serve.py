@@ -25,6 +25,7 @@ def test_each_function_sees_its_own_root(client: Client, name: str, slash: str) 
         response.headers["Allow"]
         == {
             "reconcile_user": "POST",
+            "sweep": "POST",
             "dry_run_report": "GET, HEAD",
         }[name]
     )

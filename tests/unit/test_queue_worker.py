@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -184,6 +185,20 @@ def test_a_worker_that_dies_at_any_step_loses_nothing(method: str) -> None:
             if due_s is None and newest(world).is_active:
                 tick(world)
         assert_reconciled(world)
+
+
+@pytest.mark.parametrize("method", ["decide", "requeue"])
+def test_a_worker_that_dies_before_the_corrections_are_queued_needs_no_tick(method: str) -> None:
+    """Its message comes again, and finds its chunk closed and the run as it left it."""
+    world = world_of(9, queued=True)
+    tick(world)
+    _before(world, method)
+    queue = queue_of(world)
+    while (due_s := queue.next_due_s()) is not None:
+        world.clock.advance(due_s)
+        with suppress(_Died):
+            invoke(world, queue, 1, lambda: False)
+    assert_reconciled(world)
 
 
 class _Died(BaseException):

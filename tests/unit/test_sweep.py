@@ -22,6 +22,7 @@ from shared.core.outcome import Outcome
 from shared.core.policy import Policy
 from shared.core.run import Run, RunKind, RunState
 from shared.core.sweep_result import SweepResult
+from shared.services.plan_run import RunRequest
 from shared.services.sweep import SweepHooks
 from tests.counts import counts
 from tests.unit.users import user
@@ -305,6 +306,27 @@ def test_one_run_that_writes_at_a_time() -> None:
     assert world.sweep(dry_run=True).summary.complete
     world.runs.cancel(stopped.summary.run_id)
     assert world.sweep().summary.count(Outcome.CORRECTED) == 2
+
+
+def interrupted(world: World) -> Run:
+    """A run that writes, left while it scans by a process that is gone."""
+    plan = RunRequest(admin_address="ADMIN")
+    run = world.planner.full(plan)
+    assert run.state is RunState.SCANNING
+    return run
+
+
+def test_a_resumed_run_is_left_as_it_is_by_a_stop_and_by_an_error() -> None:
+    world = drifted(2, of=9, policy=replace(CAREFREE, batch_size=3))
+    run = interrupted(world)
+    stop = iter([False, True])
+    stopped = world.sweeper.resume(hooks=SweepHooks(should_stop=lambda: next(stop, True)))
+    assert (stopped.summary.run_id, stopped.summary.state) == (run.run_id, RunState.SCANNING)
+    world.contract.fail_next(ContractNotDeployed("gone", remedy="Check."))
+    with pytest.raises(ContractNotDeployed):
+        world.sweeper.resume()
+    assert world.runs.show(run.run_id).summary.state is RunState.SCANNING
+    assert counts(world.sweeper.resume().summary) == {Outcome.IN_SYNC: 7, Outcome.CORRECTED: 2}
 
 
 def test_nothing_to_resume_is_an_error() -> None:

@@ -81,11 +81,13 @@ def test_leases_of_a_stopped_worker_are_free_at_once() -> None:
     assert sum(world.clock.sleeps) < LEASE_S
 
 
-def test_a_side_that_is_down_is_tried_again_by_the_next_tick() -> None:
+def test_a_side_that_is_down_is_an_error_and_tried_again_by_the_next_tick() -> None:
     world = world_of()
     world.contract.fail_when(lambda users: ContractUnreachable("down", remedy="Wait."))
     for _ in range(ATTEMPTS_MAX - 1):
-        assert tick(world).run.state is RunState.SCANNING
+        with pytest.raises(ContractUnreachable):
+            tick(world)
+        assert world.runs.list()[0].state is RunState.SCANNING
     world.contract.fail_when(lambda users: None)
     assert tick(world).run.count(Outcome.CORRECTED) == 2
 
@@ -96,7 +98,8 @@ def test_a_poison_chunk_fails_in_the_end_and_the_others_are_reconciled() -> None
     world.contract.fail_when(lambda users: down if user(0) in users else None)
     world.ledger.put(user(7), 1)
     for _ in range(ATTEMPTS_MAX):
-        last = tick(world)
+        with pytest.raises(ContractUnreachable):
+            tick(world)
     last = tick(world)
     assert last.run.state is RunState.FINISHED
     assert (last.run.scan.failed, last.run.count(Outcome.FAILED)) == (1, 3)
