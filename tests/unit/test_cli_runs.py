@@ -331,7 +331,12 @@ def test_ctrl_c_while_runs_are_shown_quits_quietly(capsys: pytest.CaptureFixture
             signal.raise_signal(signal.SIGINT)
             return super().show(run_id)
 
-    assert main(["runs", "show", RUN], Slow()) == 130
+    # As at a terminal; a job in the background is started with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["runs", "show", RUN], Slow()) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr() == ("", "")
 
 
