@@ -8,7 +8,7 @@ PACKAGES := functions shared tools tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench serve stack-up stack-down stack-status lock clean check-python check-node
+.PHONY: help demo test lint bench serve openapi package deploy stack-up stack-down stack-status lock clean check-python check-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -29,8 +29,8 @@ bench: $(INSTALLED) check-node ## Measure a sweep on a local stack (USERS=100000
 	@$(BIN)/python -m tools.bench $(if $(USERS),--users $(USERS)) $(if $(BATCH),--batch $(BATCH)) \
 		$(if $(DRIFT),--drift $(DRIFT)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-serve: $(INSTALLED) check-node ## Serve the HTTP functions on this machine
-	@$(BIN)/python -m tools.serve
+serve: $(INSTALLED) check-node ## Run all that is deployed on this machine: functions, schedule, queue, indexer (PORT=8080)
+	@$(BIN)/python -m tools.serve $(if $(PORT),--port $(PORT))
 
 stack-up: $(INSTALLED) check-node ## Start PostgreSQL, PostgREST and the Flow emulator; writes .env.local
 	@$(BIN)/python -m tools.stack up
@@ -40,6 +40,16 @@ stack-down: $(INSTALLED) ## End the local stack and remove its data
 
 stack-status: $(INSTALLED) ## Say which servers of the local stack run
 	@$(BIN)/python -m tools.stack status
+
+openapi: $(INSTALLED) ## Write docs/openapi.json anew from the code
+	@$(BIN)/python -m tools.openapi
+
+package: $(INSTALLED) ## Make the zip that the functions are deployed from: dist/functions.zip
+	@$(BIN)/python -m tools.package
+
+deploy: package check-node ## Package, and deploy serverless.yml to AWS (STAGE=dev)
+	@$(if $(STAGE),$(BIN)/python -m tools.deploy deploy --stage $(STAGE),\
+		echo "Say which stage: make deploy STAGE=dev" >&2; exit 1)
 
 lock: $(INSTALLED) ## Pin the dependencies again, with hashes (UPGRADE=--upgrade for newer ones)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \

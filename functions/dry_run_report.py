@@ -12,26 +12,29 @@ from collections.abc import Iterator
 from flask import Request, Response
 
 from shared.api import reconcile_all_users
+from shared.core.access import Permission
 from shared.core.sweep_result import SweepResult
+from shared.http.actor import Actor
 from shared.http.answers import JSON_TYPE, streamed_response
 from shared.http.entry import http_function
 from shared.http.formats import chosen_format
+from shared.http.lambda_http import lambda_handler
 from shared.reports.csv_report import csv_lines
 
 _MEDIA_TYPES = {"json": JSON_TYPE, "csv": "text/csv"}
 _CSV_TYPE = "text/csv; charset=utf-8"
 
 
-@http_function(methods=("GET", "HEAD"))
-def dry_run_report(request: Request) -> Response:
+@http_function(methods=("GET", "HEAD"), permission=Permission.READ)
+def dry_run_report(request: Request, actor: Actor) -> Response:
     """Choose the format, sweep without writing, render."""
     wanted = chosen_format(request, _MEDIA_TYPES)
     if request.method == "HEAD":
         # Streamed, so that it has no Content-Length: only a sweep would tell.
         response = streamed_response((), _CSV_TYPE if wanted == "csv" else JSON_TYPE)
     else:
-        response = _rendered(reconcile_all_users(dry_run=True), wanted)
-    response.headers["Vary"] = "Accept"
+        response = _rendered(reconcile_all_users(actor.name, dry_run=True), wanted)
+    response.vary.add("Accept")
     return response
 
 
@@ -49,3 +52,6 @@ def _json_parts(found: SweepResult) -> Iterator[str]:
     for number, result in enumerate(found):
         yield ("," if number else "") + "\n" + json.dumps(result.as_json())
     yield "]}\n"
+
+
+handler = lambda_handler(dry_run_report)

@@ -8,9 +8,11 @@ is no time left for is queued anew. A message that comes twice does nothing the 
 import logging
 from typing import Any, Protocol
 
-from shared.core.chunk_message import decode
 from shared.core.errors import InvalidMessage, ReconcileError
-from shared.core.run import ChunkRef
+from shared.core.outcome import Outcome
+from shared.core.queue_message import Message, decode
+from shared.observe.context import count_results
+from shared.observe.invocation import lambda_request_id, observed
 
 _log = logging.getLogger(__name__)
 
@@ -23,23 +25,31 @@ class LambdaContext(Protocol):
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`event` is SQS's `{"Records": [{"messageId": …, "body": …}, …]}`."""
+    with observed("sweep_chunk", lambda_request_id(context)):
+        return _worked(event, context.get_remaining_time_in_millis() / 1000)
+
+
+def _worked(event: dict[str, Any], left_s: float) -> dict[str, Any]:
     from shared.bootstrap import services  # here, because importing both clients takes a second
     from shared.services.deadline import before_deadline
 
     messages, failed = _read(event["Records"])
     asked_for = services()
-    left_s = context.get_remaining_time_in_millis() / 1000
     handled = asked_for.queue_worker.handle(messages, before_deadline(asked_for.clock, left_s))
     failed.update(handled.failed)
+    count_results(handled.named)
     for message_id, error in failed.items():
         _log.error("Message %s failed with %s: %s", message_id, error.code, error)
+    for result in handled.named:
+        if result.outcome is Outcome.FAILED:
+            _log.error("User %s failed: %s", result.user_address, result.error)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 def _read(
     records: list[dict[str, Any]],
-) -> tuple[dict[str, ChunkRef], dict[str, ReconcileError]]:
-    messages: dict[str, ChunkRef] = {}
+) -> tuple[dict[str, Message], dict[str, ReconcileError]]:
+    messages: dict[str, Message] = {}
     failed: dict[str, ReconcileError] = {}
     for record in records:
         try:

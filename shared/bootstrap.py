@@ -7,21 +7,27 @@ from supabase import Client
 
 from shared.adapters.flow_channel import FlowChannel
 from shared.adapters.flow_contract import DEFAULT_SCRIPT, FlowContract, render_script
-from shared.adapters.flow_events import FlowEvents, event_types
+from shared.adapters.flow_events import FlowEvents
 from shared.adapters.loop_thread import shared_loop_thread
 from shared.adapters.sqs_chunk_queue import SqsChunkQueue
+from shared.adapters.supabase_idempotency import SupabaseIdempotency
 from shared.adapters.supabase_ledger import SupabaseLedger, connect
 from shared.adapters.supabase_rate_budget import SupabaseRateBudget
+from shared.adapters.supabase_requests import SupabaseRequests
 from shared.adapters.supabase_run_store import SupabaseRunStore
+from shared.adapters.supabase_webhooks import SupabaseWebhooks
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.unpaced import Unpaced
 from shared.core.address import parse_address
+from shared.core.chain_event import event_types
 from shared.core.errors import InvalidSettings
+from shared.observe.counting import CountingContract, counting_run_store
 from shared.ports import Clock, Pace
 from shared.services.batch_size import BatchSize
 from shared.services.changed_users import ChangedUsers
 from shared.services.engine import Engine, Ports
 from shared.services.read_contract import ContractReader
+from shared.services.retrying_idempotency import RetryingIdempotency
 from shared.services.retrying_ledger import RetryingLedger
 from shared.services.retrying_run_store import retrying_run_store
 from shared.settings import Settings, settings
@@ -38,9 +44,9 @@ class Services(Engine):
         queue = _queue(config, clock)
         ports = Ports(
             ledger=RetryingLedger(SupabaseLedger(client), clock),
-            store=retrying_run_store(SupabaseRunStore(client), clock),
+            store=counting_run_store(retrying_run_store(SupabaseRunStore(client), clock)),
             contract=ContractReader(
-                _contract(config, channel, pace),
+                CountingContract(_contract(config, channel, pace)),
                 clock,
                 batch_size=BatchSize(config.reconcile_batch_size),
             ),
@@ -58,6 +64,9 @@ class Services(Engine):
             lease_s=config.reconcile_lease_s,
             rotate_chunks=config.reconcile_rotate_chunks,
         )
+        self.idempotency = RetryingIdempotency(SupabaseIdempotency(client), clock)
+        self.request_slots = SupabaseRequests(client)
+        self.webhooks = RetryingIdempotency(SupabaseWebhooks(client), clock)
         self._channel = channel
         self._queue = queue
         self._http = client.options.httpx_client

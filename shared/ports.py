@@ -10,7 +10,9 @@ from shared.core.address import FlowAddress
 from shared.core.amount import FlowAmount
 from shared.core.compare import Candidate, Failure, LedgerPage
 from shared.core.errors import ReconcileError
+from shared.core.keyed_request import Begun, KeyedRequest
 from shared.core.outcome import Outcome, ReconciliationResult
+from shared.core.queue_message import Message
 from shared.core.review import Halt
 from shared.core.run import (
     ChunkRef,
@@ -236,10 +238,30 @@ class RunStore(Protocol):
 
 
 class ChunkQueue(Protocol):
-    """Messages that each name one chunk. May raise QueueError."""
+    """Messages that each name one chunk, or users. May raise QueueError."""
 
-    def send(self, refs: Sequence[ChunkRef], delay_s: float = 0.0) -> None:
+    def send(self, messages: Sequence[Message], delay_s: float = 0.0) -> None:
         """Queue a message for each; delivered after at least `delay_s`, 900 at most."""
+
+
+class Idempotency(Protocol):
+    """What was answered to whom under which key. Every method may raise LedgerError."""
+
+    def begin(self, request: KeyedRequest, *, ttl_s: float, lease_s: float) -> Begun:
+        """Ask whether to carry it out: NEW leases it for `lease_s`; the key lives for `ttl_s`."""
+
+    def finish(self, request: KeyedRequest, *, status: int, body: str) -> bool:
+        """Store the answer; False when another attempt has taken the request over."""
+
+    def abandon(self, request: KeyedRequest) -> None:
+        """Give back a request that has no answer to keep, so that it may be tried again."""
+
+
+class RequestSlots(Protocol):
+    """How often an actor may ask. May raise LedgerError."""
+
+    def take(self, actor: str, per_min: int) -> float:
+        """Take one of an actor's `per_min` requests; seconds to wait when none is left, else 0."""
 
 
 class Pace(Protocol):

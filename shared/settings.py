@@ -1,10 +1,11 @@
 """All settings, read from the environment (or a local stack's env file) in one place."""
 
+import base64
 import os
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -17,10 +18,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.core.access import ApiKey, Role, parse_api_keys, parse_role
 from shared.core.address import FlowAddress, parse_address
 from shared.core.amount import parse_amount
 from shared.core.errors import InvalidInput, InvalidSettings
 from shared.core.policy import Policy
+from shared.parameter_store import read_parameters
 
 
 def _address(text: str) -> FlowAddress:
@@ -30,10 +33,36 @@ def _address(text: str) -> FlowAddress:
         raise ValueError(error.fault) from error
 
 
+def _roles(text: str) -> dict[str, Role]:
+    pairs = [pair.split("=") for pair in text.split(",")]
+    if not all(len(pair) == 2 and pair[0].strip() for pair in pairs):
+        raise ValueError("is not theirs=ours,…")
+    roles = {theirs.strip(): parse_role(ours.strip()) for theirs, ours in pairs}
+    if len(roles) < len(pairs):
+        raise ValueError("a role is there twice")
+    return roles
+
+
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    prefix, encoded = secret.get_secret_value()[:6], secret.get_secret_value()[6:]
+    try:
+        size = len(base64.b64decode(encoded, validate=True))
+    except ValueError:
+        size = 0
+    if prefix != "whsec_" or not 24 <= size <= 64:
+        raise ValueError("is not whsec_ and 24 to 64 bytes in base64")
+    return secret
+
+
 ContractAddress = Annotated[str, AfterValidator(_address)]
 Secret = Annotated[SecretStr, Field(min_length=16)]
+JwtSecret = Annotated[SecretStr, Field(min_length=32)]  # HS256 is as strong as its secret
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 AccessNode = Annotated[str, StringConstraints(pattern=r"^[^\s:/]+:[0-9]{1,5}$")]
 QueueUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/[^\s]+$")]
+Origin = Annotated[
+    str, StringConstraints(pattern=r"^https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?$")
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 CadenceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 EventName = Annotated[
@@ -70,7 +99,17 @@ class Settings(BaseSettings):
     flow_events: Annotated[tuple[EventName, ...], NoDecode] = ("Deposited", "Withdrawn", "Settled")
     flow_event_user_field: CadenceName = "userAddress"
 
-    reconcile_api_key: Secret | None = None
+    reconcile_api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = ()
+    supabase_jwt_secret: JwtSecret | None = None
+    supabase_jwks_url: HttpUrl | None = None
+    supabase_jwt_issuer: str | None = None
+    supabase_jwt_audience: str = "authenticated"
+    reconcile_roles: Annotated[dict[str, Role], NoDecode] = {
+        "viewer": Role.VIEWER,
+        "admin": Role.ADMIN,
+    }
+    reconcile_requests_per_min: Annotated[int, Field(ge=0, le=100_000)] = 120
+    reconcile_cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
     reconcile_tolerance: Decimal = Decimal("0.00000001")
     reconcile_batch_size: Annotated[int, Field(ge=1, le=50_000)] = 10_000
     reconcile_settle_s: Annotated[float, Field(ge=0, le=900)] = 30.0
@@ -82,10 +121,30 @@ class Settings(BaseSettings):
     reconcile_lease_s: Annotated[float, Field(ge=1, le=3_600)] = 120.0
     reconcile_deadline_s: Annotated[float, Field(gt=0, le=3_600)] = 50.0
     reconcile_queue_url: QueueUrl | None = None
+    reconcile_webhook_secrets: Annotated[
+        tuple[WebhookSecret, ...], NoDecode, Field(max_length=2)
+    ] = ()
+    reconcile_webhook_tolerance_s: Annotated[float, Field(ge=1, le=3_600)] = 300.0
+    reconcile_webhook_inline_users: Annotated[int, Field(ge=0, le=1_000)] = 25
+    reconcile_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    reconcile_metrics: Literal["emf", "off"] | None = None
+    reconcile_stage: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,50}$")] = "local"
 
-    @field_validator("flow_events", mode="before")
+    @field_validator("reconcile_api_keys", mode="before")
     @classmethod
-    def _split_events(cls, value: object) -> object:
+    def _parse_keys(cls, value: object) -> object:
+        return parse_api_keys(value) if isinstance(value, str) else value
+
+    @field_validator("reconcile_roles", mode="before")
+    @classmethod
+    def _parse_roles(cls, value: object) -> object:
+        return _roles(value) if isinstance(value, str) else value
+
+    @field_validator(
+        "flow_events", "reconcile_cors_origins", "reconcile_webhook_secrets", mode="before"
+    )
+    @classmethod
+    def _split(cls, value: object) -> object:
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
     @field_validator("reconcile_tolerance")
@@ -98,6 +157,16 @@ class Settings(BaseSettings):
         if units < 1:
             raise ValueError("must be at least 0.00000001")
         return value
+
+    @property
+    def checks_tokens(self) -> bool:
+        """Is there anything to check a Supabase Auth token by?"""
+        return bool(self.supabase_jwt_secret or self.supabase_jwks_url)
+
+    @property
+    def token_issuer(self) -> str:
+        """Who must have signed a token."""
+        return self.supabase_jwt_issuer or str(self.supabase_url).rstrip("/") + "/auth/v1"
 
     def policy(self) -> Policy:
         """The part of the settings that the core decides by."""
@@ -120,13 +189,14 @@ def settings() -> Settings:
 def load_settings() -> Settings:
     """Read the settings now. Raises InvalidSettings.
 
-    The env file is read only when SUPABASE_URL is not in the environment: a local stack's file
-    never mixes with a production environment.
+    Those that RECONCILE_SSM_PARAMETERS names come first. The env file is read only when
+    SUPABASE_URL is not in the environment: a local stack's file never mixes with a production
+    environment.
     """
     in_environment = bool(os.environ.get("SUPABASE_URL"))
     env_file = None if in_environment else os.environ.get("RECONCILE_ENV_FILE", ".env.local")
     try:
-        return Settings(_env_file=env_file)  # type: ignore[call-arg]
+        return Settings(_env_file=env_file, **_stored())  # type: ignore[arg-type, call-arg]
     except ValidationError as error:
         raise InvalidSettings(
             "; ".join(
@@ -135,3 +205,8 @@ def load_settings() -> Settings:
             ),
             remedy="Set these environment variables; the README's configuration table tells how.",
         ) from error
+
+
+def _stored() -> dict[str, str]:
+    kept = read_parameters(os.environ.get("RECONCILE_SSM_PARAMETERS", ""))
+    return {name.lower(): value for name, value in kept.items()}

@@ -97,6 +97,9 @@ class LedgerTables:
             "delete from public.reconciliation_chunks",
             "delete from public.reconciliation_runs",
             "delete from public.reconciliation_script_budget",
+            "delete from public.reconciliation_requests",
+            "delete from public.reconciliation_request_slots",
+            "delete from public.reconciliation_webhooks",
         )
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:

@@ -1,25 +1,15 @@
 """The contract's events behind the port `ContractEvents`, through flow-py-sdk."""
 
-import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from flow_py_sdk.proto.flow.access import AccessAPIStub, EventsResponseResult
 
 from shared.adapters.flow_channel import FlowChannel
 from shared.adapters.flow_errors import events_error
-from shared.core.address import FlowAddress, normal_form
+from shared.core.address import FlowAddress
+from shared.core.chain_event import ChainEvent, user_of
 from shared.core.errors import ContractBadAnswer, ContractHeightUnavailable
 from shared.ports import Pace
-
-
-def event_types(names: Iterable[str], *, contract: str, address: FlowAddress) -> tuple[str, ...]:
-    """Type ids as `A.f8d6e0586b0a20c7.OverflowGame.Deposited`, each once.
-
-    A name without a dot is an event of `contract` at `address`; any other is a type id already.
-    """
-    ids = (name if "." in name else f"A.{address[2:]}.{contract}.{name}" for name in names)
-    return tuple(dict.fromkeys(ids))
 
 
 class FlowEvents:
@@ -36,13 +26,27 @@ class FlowEvents:
 
     def users_changed(self, from_height: int, to_height: int) -> set[FlowAddress]:
         """One call for each event type."""
-        heights = range(from_height, to_height + 1)
         return {
-            decode_user(event.payload, event_type=event_type, user_field=self._user_field)
+            decode_user(event.payload, event_type=event.type, user_field=self._user_field)
+            for event in self.events_of(from_height, to_height)
+        }
+
+    def events_of(self, from_height: int, to_height: int) -> list[ChainEvent]:
+        """All events of the types in these blocks, both included, type by type; one call each."""
+        heights = range(from_height, to_height + 1)
+        return [
+            ChainEvent(
+                type=event_type,
+                payload=event.payload,
+                block_height=int(block.block_height),
+                transaction_id=event.transaction_id.hex(),
+                transaction_index=int(event.transaction_index),
+                event_index=int(event.event_index),
+            )
             for event_type in self._types
             for block in self._blocks(event_type, heights)
             for event in block.events
-        }
+        ]
 
     def _blocks(self, event_type: str, heights: range) -> list[EventsResponseResult]:
         if not heights:
@@ -81,21 +85,10 @@ def decode_user(payload: bytes, *, event_type: str, user_field: str) -> FlowAddr
     Raises ContractBadAnswer for another event, without that field or with anything else in it.
     """
     try:
-        event = json.loads(payload)
-        if event["type"] != "Event" or event["value"]["id"] != event_type:
-            raise ValueError("not the event that was asked for")
-        fields = {field["name"]: field["value"] for field in event["value"]["fields"]}
-        return _address(fields[user_field])
-    except (ValueError, TypeError, KeyError) as error:
+        return user_of(payload, event_type=event_type, field=user_field)
+    except ValueError as error:
         raise ContractBadAnswer(
             f"event {event_type} has no address in its field {user_field}: {payload[:200]!r}",
             remedy="Set FLOW_EVENT_USER_FIELD to the field of type Address that holds the user, "
             "and FLOW_EVENTS to events that have it.",
         ) from error
-
-
-def _address(value: dict[str, Any]) -> FlowAddress:
-    address = normal_form(value["value"]) if value["type"] == "Address" else None
-    if address is None:
-        raise ValueError(value)
-    return address

@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from shared.core.chunk_message import encode
 from shared.core.errors import QueueError
-from shared.core.run import ChunkRef
+from shared.core.queue_message import Message, encode
 from shared.ports import Clock
 
 if TYPE_CHECKING:
@@ -61,8 +60,8 @@ class SqsChunkQueue:
     """Sends to one queue; one client, made at first use and kept. Safe for threads.
 
     After a QueueError some messages may not be in the queue, and some may be in it twice (SQS took
-    them, but its answer was lost). Neither harms: the next tick sends what nobody works on, and a
-    chunk that is leased or closed is not worked on again.
+    them, but its answer was lost). Neither harms: the next tick sends what nobody works on, a
+    chunk that is leased or closed is not worked on again, and users are in sync by then.
     """
 
     def __init__(
@@ -77,20 +76,20 @@ class SqsChunkQueue:
         self._client: SQSClient | None = None
         self._client_lock = Lock()
 
-    def send(self, refs: Sequence[ChunkRef], delay_s: float = 0.0) -> None:
+    def send(self, messages: Sequence[Message], delay_s: float = 0.0) -> None:
         """Queue a message for each, delayed by whole seconds, rounded up, 900 at most.
 
         Raises QueueError. A fault of a whole call ends the sending; when SQS refuses single
         messages, the others are still sent.
         """
-        batches = _batches(refs, delay_seconds(delay_s))
+        batches = _batches(messages, delay_seconds(delay_s))
         if not batches:
             return
         with ThreadPoolExecutor(min(_THREADS, len(batches)), "sqs-send") as pool:
             # When one raises, map cancels those that have not started.
             failures = [each for kept in pool.map(self._send_batch, batches) for each in kept]
         if failures:
-            raise _refused(failures[0], len(failures), len(refs))
+            raise _refused(failures[0], len(failures), len(messages))
 
     def close(self) -> None:
         """Close the connections; the next send would open others."""
@@ -135,13 +134,13 @@ def delay_seconds(delay_s: float) -> int:
     return math.ceil(min(max(delay_s, 0.0), DELAY_S_MAX))
 
 
-def _batches(refs: Sequence[ChunkRef], delay: int) -> list[list["Entry"]]:
+def _batches(messages: Sequence[Message], delay: int) -> list[list["Entry"]]:
     return [
         [
-            {"Id": str(number), "MessageBody": encode(ref), "DelaySeconds": delay}
-            for number, ref in enumerate(refs[start : start + BATCH_SIZE])
+            {"Id": str(number), "MessageBody": encode(message), "DelaySeconds": delay}
+            for number, message in enumerate(messages[start : start + BATCH_SIZE])
         ]
-        for start in range(0, len(refs), BATCH_SIZE)
+        for start in range(0, len(messages), BATCH_SIZE)
     ]
 
 

@@ -8,6 +8,7 @@ from shared.cli.commands import (
     CancelRun,
     Command,
     ListRuns,
+    NewKey,
     ReconcileUser,
     Resume,
     ShowRun,
@@ -16,7 +17,9 @@ from shared.cli.commands import (
 from shared.cli.parsers import (
     apply_parser,
     cancel_parser,
+    keys_parser,
     main_parser,
+    new_key_parser,
     runs_parser,
     show_parser,
 )
@@ -37,6 +40,12 @@ def parse(argv: Sequence[str]) -> Command:
         case ["runs", *rest]:
             given = runs_parser().parse_args(rest)
             return ListRuns(limit=given.limit, as_json=given.json)
+        case ["keys", "new", *rest]:
+            given = new_key_parser().parse_args(rest)
+            return NewKey(name=given.name, role=given.role, as_json=given.json)
+        case ["keys", *rest]:
+            keys_parser().parse_args(rest)  # for --help; there is nothing else to parse
+            raise InvalidInput("nothing is asked for", remedy="See 'reconcile keys --help'.")
         case _:
             return _main(main_parser().parse_args(argv))
 

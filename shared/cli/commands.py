@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from shared.core.access import Role
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileUser:
@@ -74,4 +76,13 @@ class CancelRun:
     run_id: UUID
 
 
-Command = ReconcileUser | Sweep | Resume | Apply | ListRuns | ShowRun | CancelRun
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """`reconcile keys new`."""
+
+    name: str
+    role: Role
+    as_json: bool
+
+
+Command = ReconcileUser | Sweep | Resume | Apply | ListRuns | ShowRun | CancelRun | NewKey

@@ -10,6 +10,7 @@ commands (each has --help):
   reconcile runs              list the runs
   reconcile runs show RUN     one run, with everyone who was not in sync
   reconcile runs cancel RUN   end a run that is not finished
+  reconcile keys new NAME     make a key for callers of the HTTP functions
 
 examples:
   reconcile --user 0x0000000000000005             correct one user
@@ -72,3 +73,30 @@ carry out the rest later."""
 CANCEL_MORE = """\
 example:
   reconcile runs cancel 6900f7a2-1c68-4b4d-a152-04c73fea725e"""
+
+KEYS = """\
+Keys for callers of the HTTP functions, which know a key by its hash alone: it is in their setting
+RECONCILE_API_KEYS, name:role:hash, separated by commas."""
+
+KEYS_MORE = """\
+commands:
+  reconcile keys new NAME     make a key
+
+To change a key without a gap, make another of the same name and role, deploy both, then remove the
+old one. To withdraw a key, remove it from the setting and deploy.
+
+example:
+  reconcile keys new alice --role admin"""
+
+NEW_KEY = """\
+Make a key, and print it this once with the line for RECONCILE_API_KEYS. Nothing is stored."""
+
+NEW_KEY_MORE = """\
+roles:
+  viewer    reads reports
+  admin     corrects balances, in its own name
+  delegate  corrects balances, in the name of others too: the audit row has both
+
+examples:
+  reconcile keys new alice --role admin
+  reconcile keys new dashboard --json | jq -r .setting"""

@@ -7,6 +7,7 @@ from typing import NoReturn
 from uuid import UUID
 
 from shared.cli import help_texts
+from shared.core.access import KEY_NAME, Role, parse_role
 from shared.core.admin import DEFAULT_ADMIN_ADDRESS
 from shared.core.errors import InvalidInput
 
@@ -95,6 +96,28 @@ def cancel_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def keys_parser() -> argparse.ArgumentParser:
+    """`reconcile keys`, which does nothing by itself."""
+    return _parser("reconcile keys", help_texts.KEYS, help_texts.KEYS_MORE)
+
+
+def new_key_parser() -> argparse.ArgumentParser:
+    """`reconcile keys new`."""
+    parser = _parser("reconcile keys new", help_texts.NEW_KEY, help_texts.NEW_KEY_MORE)
+    parser.add_argument(
+        "name", metavar="NAME", type=_key_name, help="whose it is; audit rows name its requests so"
+    )
+    parser.add_argument(
+        "--role",
+        metavar="ROLE",
+        type=_role,
+        default=Role.VIEWER,
+        help=f"{', '.join(Role)} (default: %(default)s)",
+    )
+    _add_json(parser, "one JSON object on stdout: name, role, key and setting")
+    return parser
+
+
 def _parser(prog: str, description: str, epilog: str) -> _Parser:
     return _Parser(
         prog=prog,
@@ -144,6 +167,21 @@ def _file(text: str) -> Path:
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError("give the name of a file")
     return Path(text)
+
+
+def _key_name(text: str) -> str:
+    if not KEY_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            "give 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
+        )
+    return text
+
+
+def _role(text: str) -> Role:
+    try:
+        return parse_role(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _run_id(text: str) -> UUID:

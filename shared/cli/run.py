@@ -1,9 +1,10 @@
 """Do what the command line asks and return the exit code."""
 
-from shared.cli.commands import CancelRun, Command, ListRuns, ReconcileUser, ShowRun
+from shared.cli.commands import CancelRun, Command, ListRuns, NewKey, ReconcileUser, ShowRun
 from shared.cli.csv_file import CsvFile
 from shared.cli.history import cancel_run, list_runs, show_run
 from shared.cli.interrupt import Interrupt
+from shared.cli.keys import print_new_key
 from shared.cli.one_user import reconcile_user
 from shared.cli.services import Services
 from shared.cli.sweeping import sweep
@@ -11,6 +12,8 @@ from shared.cli.sweeping import sweep
 
 def run(command: Command, services: Services | None = None) -> int:
     """Run to the end and return the exit code. Raises ReconcileError when nothing could be done."""
+    if isinstance(command, NewKey):
+        return print_new_key(command)
     if isinstance(command, ListRuns):
         return list_runs(command, (services or _services()).runs)
     if isinstance(command, CancelRun):

@@ -37,38 +37,44 @@ def decode(body: str) -> ChunkRef:
     Raises InvalidMessage for another schema, for what is no JSON object, and for a field that is
     missing, of a wrong type or out of range.
     """
-    message = _parse(body)
-    _check_schema(message)
+    return read_chunk(parse(body))
+
+
+def read_chunk(message: dict[str, Any]) -> ChunkRef:
+    """The same of a message that is parsed."""
     return ChunkRef(
-        run_id=_run_id(_field(message, "run_id")),
-        phase=_phase(_field(message, "phase")),
-        chunk_no=_chunk_no(_field(message, "chunk_no")),
+        run_id=_run_id(field(message, "run_id")),
+        phase=_phase(field(message, "phase")),
+        chunk_no=_chunk_no(field(message, "chunk_no")),
     )
 
 
-def _parse(body: str) -> dict[str, Any]:
+def parse(body: str) -> dict[str, Any]:
+    """A message of schema 1, its fields not read yet. Raises InvalidMessage."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise _invalid("the message", f"is not JSON: {_shown(body)}", f"Send {_FORM}.") from error
+        raise invalid("the message", f"is not JSON: {shown(body)}", f"Send {_FORM}.") from error
     if not isinstance(message, dict):
-        raise _invalid("the message", "is not a JSON object", f"Send {_FORM}.")
+        raise invalid("the message", "is not a JSON object", f"Send {_FORM}.")
+    _check_schema(message)
     return message
 
 
 def _check_schema(message: dict[str, Any]) -> None:
-    schema = _field(message, "schema")
+    schema = field(message, "schema")
     if type(schema) is not int or schema != SCHEMA:  # True == 1 as well
-        raise _invalid(
+        raise invalid(
             "schema",
-            f"is {_shown(schema)}, not {SCHEMA}",
+            f"is {shown(schema)}, not {SCHEMA}",
             "Deploy the function that sends and the one that receives in the same version.",
         )
 
 
-def _field(message: dict[str, Any], name: str) -> object:
+def field(message: dict[str, Any], name: str, form: str = _FORM) -> object:
+    """What a field holds. Raises InvalidMessage, which shows the `form`, when it is not there."""
     if name not in message:
-        raise _invalid(name, "is missing", f"Send {_FORM}.")
+        raise invalid(name, "is missing", f"Send {form}.")
     return message[name]
 
 
@@ -78,7 +84,7 @@ def _run_id(value: object) -> UUID:
             return UUID(value)
     except ValueError:
         pass
-    raise _invalid("run_id", f"is {_shown(value)}, not a UUID", "Give the run's id as a string.")
+    raise invalid("run_id", f"is {shown(value)}, not a UUID", "Give the run's id as a string.")
 
 
 def _phase(value: object) -> Phase:
@@ -86,24 +92,26 @@ def _phase(value: object) -> Phase:
         if value == phase.value:
             return phase
     known = " or ".join(Phase)
-    raise _invalid("phase", f"is {_shown(value)}, not {known}", f"Give {known}.")
+    raise invalid("phase", f"is {shown(value)}, not {known}", f"Give {known}.")
 
 
 def _chunk_no(value: object) -> int:
     if type(value) is int and 0 <= value <= CHUNK_NO_MAX:  # True is an int as well
         return value
-    raise _invalid(
+    raise invalid(
         "chunk_no",
-        f"is {_shown(value)}, not an integer from 0 to {CHUNK_NO_MAX}",
+        f"is {shown(value)}, not an integer from 0 to {CHUNK_NO_MAX}",
         "Give the number of a chunk of the run.",
     )
 
 
-def _invalid(field: str, fault: str, remedy: str) -> InvalidMessage:
+def invalid(field: str, fault: str, remedy: str) -> InvalidMessage:
+    """What is wrong with a field, for the caller to raise."""
     return InvalidMessage(f"{field} {fault}", remedy=remedy)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A short text for a value of any kind."""
     if isinstance(value, dict | list):
         return "an object or an array"  # it may be nested too deeply to be written
     text = ascii(value)  # a text may hold control characters

@@ -49,6 +49,10 @@ class InvalidSettings(ReconcileError):
     code = "invalid_settings"
 
 
+class InvocationFailed(ReconcileError):
+    """Stands for an error that nobody foresaw, where its own text might show a secret."""
+
+
 # -- the contract's side ----------------------------------------------------------------------
 
 
@@ -168,13 +172,17 @@ class LedgerBadAnswer(LedgerError):
     code = "ledger_bad_answer"
 
 
+MOVED = frozenset({"stale_height", "changed_meanwhile"})
+"""The procedure's codes for a row that moved between read and write: read both sides again."""
+
+
 class LedgerRefused(LedgerError):
     """The procedure answered `success: false`; its own code says why."""
 
     def __init__(self, fault: str, *, remedy: str, code: str) -> None:
         super().__init__(fault, remedy=remedy)
         self.code = code
-        self.retryable = code in {"stale_height", "changed_meanwhile"}
+        self.retryable = code in MOVED
 
 
 # -- a sweep as a whole -----------------------------------------------------------------------
@@ -220,6 +228,23 @@ class QueueError(ReconcileError):
 
 
 class InvalidMessage(ReconcileError):
-    """A queue's message does not name a chunk; delivering it again would not help."""
+    """A queue's message names neither a chunk nor users; delivering it again would not help."""
 
     code = "invalid_message"
+
+
+class UsersUnsettled(ReconcileError):
+    """Some of the users that were named could not be reconciled yet; the others are."""
+
+    code = "users_unsettled"
+    retryable = True
+
+
+def may_pass(code: str | None) -> bool:
+    """Is this the code of an error that a retry may help with?"""
+    return code in MOVED or code in _retryable_codes(ReconcileError)
+
+
+def _retryable_codes(kind: type[ReconcileError]) -> set[str]:
+    codes = {kind.code} if kind.retryable else set()
+    return codes.union(*(_retryable_codes(each) for each in kind.__subclasses__()))

@@ -8,6 +8,8 @@ from typing import Any
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
+from shared.http.request_id import HEADER, request_id_of
+
 JSON_TYPE = "application/json"
 STREAM_CHARS = 64 * 1024
 DRAIN_BYTES_MAX = 256 * 1024
@@ -46,6 +48,7 @@ def finished(request: Request, response: Response) -> Response:
     """The response with the headers that all have, and the request's body dealt with."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers[HEADER] = request_id_of(request)
     if not response.is_streamed and not _drained(request):
         # functions-framework reads the rest into memory unless the response is an iterator.
         length = response.content_length

@@ -1,4 +1,5 @@
-"""The way into every HTTP function: configured? → path → method → key, then the function itself.
+"""The way into every HTTP function: configured? → path → method → who calls, may they, how often,
+then the function itself.
 
 A functions-framework function answers every path and method, and its 500s are HTML with the
 exception's text; so everything is checked and everything is caught here.
@@ -7,49 +8,75 @@ exception's text; so everything is checked and everything is caught here.
 import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import cast
+from typing import Any, cast, overload
 
 import flask
 import functions_framework
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
+from shared.core.access import Permission
 from shared.core.errors import InvalidSettings, ReconcileError
+from shared.http.access import authenticate, check_configured
+from shared.http.actor import Actor, check_permission
 from shared.http.answers import finished
-from shared.http.bearer import check_bearer, configured_key
+from shared.http.cors import is_preflight, preflight_response, shared_with
 from shared.http.problem import Problem, internal_problem
+from shared.http.rate_limit import take_slot
+from shared.http.request_id import observed_http
 from shared.http.statuses import problem_of
+from shared.settings import settings
 
-View = Callable[[Request], Response]
+HttpFunction = Callable[[Request], Response]
+AdminView = Callable[[Request, Actor], Response]
+OpenView = Callable[[Request, None], Response]
+_AnyView = Callable[[Request, Any], Response]
 
 _log = logging.getLogger(__name__)
 
 
-def http_function(*, methods: tuple[str, ...]) -> Callable[[View], View]:
-    """Make a view an HTTP function for holders of the key, at the path `/`.
+@overload
+def http_function(
+    *, methods: tuple[str, ...], permission: Permission
+) -> Callable[[AdminView], HttpFunction]: ...
+@overload
+def http_function(
+    *, methods: tuple[str, ...], permission: None
+) -> Callable[[OpenView], HttpFunction]: ...
+def http_function(
+    *, methods: tuple[str, ...], permission: Permission | None
+) -> Callable[[_AnyView], HttpFunction]:
+    """Make a view an HTTP function for callers with the permission, at the path `/`.
 
-    The view may raise Problem or ReconcileError. The function keeps the view's name, which is
-    its target's.
+    The view gets the request and who calls; with permission None it gets None for anybody, and
+    checks by itself. It may raise Problem or ReconcileError. The function keeps the view's name,
+    which is its target's.
     """
 
-    def decorate(view: View) -> View:
+    def decorate(view: _AnyView) -> HttpFunction:
         @wraps(view)
+        @observed_http(view.__name__)
         def entry(request: Request) -> Response:
-            return finished(request, _answer(request, view, methods))
+            response = finished(request, _answer(request, view, methods, permission))
+            return shared_with(request, response, _origins(permission))
 
         _own_the_app()
-        return cast(View, functions_framework.http(entry))
+        return cast(HttpFunction, functions_framework.http(entry))
 
     return decorate
 
 
-def _answer(request: Request, view: View, methods: tuple[str, ...]) -> Response:
+def _answer(
+    request: Request, view: _AnyView, methods: tuple[str, ...], permission: Permission | None
+) -> Response:
     try:
-        key = configured_key()
+        if permission is not None:
+            check_configured(settings())
         _check_path(request)
+        if is_preflight(request, _origins(permission)):
+            return preflight_response(methods)
         _check_method(request, methods)
-        check_bearer(request, key)
-        return view(request)
+        return view(request, None if permission is None else _actor(request, permission))
     except Problem as problem:
         return problem.response()
     except ReconcileError as error:
@@ -58,6 +85,21 @@ def _answer(request: Request, view: View, methods: tuple[str, ...]) -> Response:
         return _of_error(error).response()
     except Exception as error:
         return _last_resort(error).response()
+
+
+def _actor(request: Request, permission: Permission) -> Actor:
+    actor = authenticate(request, settings())
+    check_permission(actor, permission)
+    take_slot(actor, settings())
+    return actor
+
+
+def _origins(permission: Permission | None) -> tuple[str, ...]:
+    """Whose pages may call; those who need no permission are no browsers."""
+    try:
+        return () if permission is None else settings().reconcile_cors_origins
+    except InvalidSettings:
+        return ()
 
 
 def _of_error(error: ReconcileError) -> Problem:

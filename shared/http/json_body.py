@@ -15,20 +15,28 @@ BODY_BYTES_MAX = 16 * 1024
 Body = TypeVar("Body", bound=BaseModel)
 
 _READ_BYTES = 8 * 1024
+_VALUE = "reconcile.json_body"
 _TEXT_SHOWN_MAX = 60
 
 
 def parse_body(request: Request, model: type[Body]) -> Body:
     """The body as `model`. Raises Problem: 415, 413, 400 for no JSON, 422 for wrong fields."""
-    _check_content_type(request)
-    value = _parse_json(_read(request))
     try:
-        return model.model_validate(value)
+        return model.model_validate(json_value(request))
     except ValidationError as error:
         raise _wrong_fields(error, model) from error
 
 
-def _check_content_type(request: Request) -> None:
+def json_value(request: Request) -> Any:
+    """The body, whatever its fields; read once a request. Raises Problem: 415, 413, 400."""
+    if _VALUE not in request.environ:
+        check_content_type(request)
+        request.environ[_VALUE] = parse_json(read_bytes(request, BODY_BYTES_MAX))
+    return request.environ[_VALUE]
+
+
+def check_content_type(request: Request) -> None:
+    """Raise a 415 Problem unless the body is said to be JSON in UTF-8, as it is."""
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
         raise _unsupported("The content type is not JSON in UTF-8", "Content-Type")
@@ -49,30 +57,31 @@ def _unsupported(fault: str, header: str) -> Problem:
     )
 
 
-def _read(request: Request) -> bytes:
-    if (request.content_length or 0) > BODY_BYTES_MAX:
-        raise _too_large()
-    body = b""
+def read_bytes(request: Request, bytes_max: int) -> bytes:
+    """The body, `bytes_max` at most. Raises Problem: 413, or 400 when it does not arrive whole."""
+    if (request.content_length or 0) > bytes_max:
+        raise _too_large(bytes_max)
+    chunks: list[bytes] = []
+    size = 0
     try:
         # A read may return less than was asked for, and a chunked body has no length.
         while chunk := request.stream.read(_READ_BYTES):
-            body += chunk
-            if len(body) > BODY_BYTES_MAX:
-                raise _too_large()
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > bytes_max:
+                raise _too_large(bytes_max)
     except (HTTPException, OSError) as error:
         raise _malformed("The body did not arrive whole", "Send it again.") from error
-    return body
+    return b"".join(chunks)
 
 
-def _too_large() -> Problem:
-    return Problem(
-        413,
-        "body_too_large",
-        f"The body is larger than {BODY_BYTES_MAX} bytes. Send one user's request only.",
-    )
+def _too_large(bytes_max: int) -> Problem:
+    remedy = "Send one user's request only" if bytes_max == BODY_BYTES_MAX else "Send it in parts"
+    return Problem(413, "body_too_large", f"The body is larger than {bytes_max} bytes. {remedy}.")
 
 
-def _parse_json(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
+    """The JSON value, strictly: no field twice, no NaN. Raises Problem, a 400."""
     try:
         return json.loads(
             body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant

@@ -7,6 +7,8 @@ from typing import Any
 
 from flask import Response
 
+from shared.observe.context import note_error
+
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 """What a retryable 503 asks for: longer than the services' own quick retries."""
@@ -37,6 +39,7 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The answer; `code` is stable and safe to match on, `members` are further members."""
+        note_error(self.code)
         body = {
             "type": "about:blank",  # then the title is the status's own phrase
             "title": HTTPStatus(self.status).phrase,

@@ -12,6 +12,8 @@ _UNAVAILABLE = frozenset(
         "stale_height",
         "changed_meanwhile",
         "queue_error",
+        "jwks_unreachable",
+        "users_unsettled",
     }
 )
 _TIMED_OUT = frozenset({"contract_timeout", "ledger_timeout"})
@@ -47,7 +49,7 @@ def problem_of(code: str | None, text: str | None) -> Problem:
 
 
 def invalid_settings_problem() -> Problem:
-    """Names no setting: without valid settings there is no key, and anybody may be asking."""
+    """Names no setting: without valid settings callers are not known, and anybody may be asking."""
     return Problem(
         503,
         "invalid_settings",
@@ -57,9 +59,10 @@ def invalid_settings_problem() -> Problem:
 
 
 def not_configured_problem() -> Problem:
-    """There is no key to check callers by, so nobody is served."""
+    """There is nothing to check callers by, so nobody is served."""
     return Problem(
         503,
         "not_configured",
-        "This function has no key to check callers by. Set RECONCILE_API_KEY and deploy again.",
+        "This function has nothing to check callers by. Set RECONCILE_API_KEYS, "
+        "SUPABASE_JWKS_URL or SUPABASE_JWT_SECRET, and deploy again.",
     )

@@ -13,6 +13,7 @@ from shared.services.inline_run import InlineRunner
 from shared.services.plan_run import RunPlanner
 from shared.services.queue_worker import QueueWorker
 from shared.services.read_contract import ContractReader
+from shared.services.reconcile_named import NamedReconciler
 from shared.services.reconcile_user import UserReconciler
 from shared.services.run_history import RunHistory
 from shared.services.scan import Scanner
@@ -44,10 +45,15 @@ class Engine:
         self.planner = planner = RunPlanner(
             ports.store, ports.contract, ports.changed_users, policy, rotate_chunks=rotate_chunks
         )
-        worker = ChunkWorker(
-            Scanner(ports.ledger, ports.contract),
-            Corrector(ports.ledger, ports.contract, ports.clock),
-            ports.store,
+        corrector = Corrector(ports.ledger, ports.contract, ports.clock)
+        worker = ChunkWorker(Scanner(ports.ledger, ports.contract), corrector, ports.store)
+        self.named_reconciler = NamedReconciler(
+            ports.ledger,
+            ports.contract,
+            self.user_reconciler,
+            corrector,
+            ports.clock,
+            ports.queue,
         )
         runner = InlineRunner(ports.store, worker, ports.clock, lease_s=lease_s)
         self.sweeper = Sweeper(ports.store, planner, runner)
@@ -56,7 +62,12 @@ class Engine:
         if ports.queue is not None:
             dispatcher = Dispatcher(ports.store, ports.queue)
             self._queue_worker = QueueWorker(
-                ports.store, worker, ports.queue, dispatcher, lease_s=lease_s
+                ports.store,
+                worker,
+                self.named_reconciler,
+                ports.queue,
+                dispatcher,
+                lease_s=lease_s,
             )
         self.ticker = Ticker(ports.store, planner, runner, dispatcher, ports.clock)
 

@@ -7,6 +7,7 @@ through `ahead`, they overlap and memory stays that of a few pages.
 import queue
 import threading
 from collections.abc import Generator
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ def ahead(source: Generator[T, None, None], items_max: int = 1) -> Generator[T, 
             end = _End(error)
         put(end)
 
-    thread = threading.Thread(target=produce, name="ahead", daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=(produce,), name="ahead", daemon=True)
     thread.start()
     try:
         while not isinstance(item := items.get(), _End):

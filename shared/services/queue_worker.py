@@ -1,25 +1,33 @@
-"""Work the chunks that a queue's messages name; a message that fails is delivered again."""
+"""Work the chunks and users that a queue's messages name; one that fails is delivered again."""
 
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from shared.core.errors import ReconcileError, RunNotFound
+from shared.core.errors import ReconcileError, RunNotFound, UsersUnsettled
+from shared.core.outcome import ReconciliationResult
+from shared.core.queue_message import Message
 from shared.core.run import ATTEMPTS_MAX, ChunkRef, Lease, Phase
+from shared.core.user_batch import UserBatch
 from shared.ports import ChunkQueue, RunStore
 from shared.services.chunk_worker import ChunkWorker, ShouldStop, WorkedChunk
 from shared.services.dispatch import Dispatcher
+from shared.services.reconcile_named import NamedReconciler
 
 
 @dataclass(slots=True)
 class Handled:
-    """What became of a batch of messages. `failed` maps a message's id to why; those come again."""
+    """What became of a batch of messages. `failed` maps a message's id to why; those come again.
+
+    `users` were looked at, in `chunks` or by their names; of the latter, `named` has the results.
+    """
 
     users: int = 0
     chunks: int = 0
     handed_back: int = 0
     failed: dict[str, ReconcileError] = field(default_factory=dict)
+    named: list[ReconciliationResult] = field(default_factory=list)
 
 
 class QueueWorker:
@@ -29,6 +37,7 @@ class QueueWorker:
         self,
         store: RunStore,
         worker: ChunkWorker,
+        named: NamedReconciler,
         queue: ChunkQueue,
         dispatcher: Dispatcher,
         *,
@@ -38,14 +47,47 @@ class QueueWorker:
         its worker died finds the lease expired."""
         self._store = store
         self._worker = worker
+        self._named = named
         self._queue = queue
         self._dispatcher = dispatcher
         self._lease_s = lease_s
 
-    def handle(self, messages: Mapping[str, ChunkRef], should_stop: ShouldStop) -> Handled:
-        """Work each message's chunk and tell which messages have to come again; never raises
+    def handle(self, messages: Mapping[str, Message], should_stop: ShouldStop) -> Handled:
+        """Work what each message names and tell which messages have to come again; never raises
         ReconcileError. At `should_stop` the rest is put into the queue anew."""
         handled = Handled()
+        chunks: dict[str, ChunkRef] = {}
+        for key, message in messages.items():
+            if isinstance(message, UserBatch):  # first: they are few, and somebody waits for them
+                self._reconcile(key, message, handled, should_stop)
+            else:
+                chunks[key] = message
+        self._work_chunks(chunks, handled, should_stop)
+        return handled
+
+    def _reconcile(
+        self, key: str, batch: UserBatch, handled: Handled, should_stop: ShouldStop
+    ) -> None:
+        try:
+            if should_stop():
+                self._queue.send([batch])
+                handled.handed_back += 1
+                return
+            done = self._named.reconcile(batch, lambda: False)
+        except ReconcileError as error:
+            handled.failed[key] = error
+            return
+        handled.users += len(done.results)
+        handled.named += done.results
+        if done.unsettled:
+            handled.failed[key] = UsersUnsettled(
+                f"{len(done.unsettled)} of {len(done.results)} users could not be reconciled",
+                remedy=f"The message comes again. The first one: {done.unsettled[0].error_code}.",
+            )
+
+    def _work_chunks(
+        self, messages: Mapping[str, ChunkRef], handled: Handled, should_stop: ShouldStop
+    ) -> None:
         for run_id, phase in dict.fromkeys((ref.run_id, ref.phase) for ref in messages.values()):
             mine = {
                 key: ref
@@ -58,7 +100,6 @@ class QueueWorker:
                 continue  # nothing of the run is left to work
             except ReconcileError as error:
                 handled.failed.update(dict.fromkeys(mine, error))
-        return handled
 
     def _work(
         self,

@@ -13,7 +13,7 @@ from shared.core.policy import Policy
 from shared.ports import Clock, Correction, Ledger, Written
 from shared.services.read_contract import ContractReader
 
-_RACES_MAX = 5
+RACES_MAX = 5
 """Times that a row may move between read and write before its user fails."""
 
 
@@ -38,14 +38,19 @@ class UserReconciler:
         self._clock = clock
         self._policy = policy
 
-    def reconcile(self, user_address: str, admin_address: str) -> ReconciliationResult:
+    def reconcile(
+        self, user_address: str, admin_address: str, *, at_least: int = 0
+    ) -> ReconciliationResult:
         """Correct the ledger to the contract's balance at a named height; creates a missing user.
 
+        The height is the latest one, and not below `at_least`.
         Returns `corrected`, or `in_sync` when nothing differed (with an audit row all the same),
         or `failed` with an error code; never raises ReconcileError. An admin's act is exact: the
         tolerance, which says what a sweep leaves alone, does not hold it back.
         """
-        return self._result(user_address, lambda: self._reconcile(user_address, admin_address))
+        return self._result(
+            user_address, lambda: self._reconcile(user_address, admin_address, at_least)
+        )
 
     def preview(self, user_address: str) -> ReconciliationResult:
         """What `reconcile` would do, without a write: `would_correct`, `in_sync` or `failed`."""
@@ -65,11 +70,13 @@ class UserReconciler:
                 error_code=error.code,
             )
 
-    def _reconcile(self, user_address: str, admin_address: str) -> ReconciliationResult:
+    def _reconcile(
+        self, user_address: str, admin_address: str, at_least: int
+    ) -> ReconciliationResult:
         admin = check_admin_address(admin_address)
         run_id = uuid4()
-        for _ in range(_RACES_MAX):
-            reading = self._read(user_address)
+        for _ in range(RACES_MAX):
+            reading = self._read(user_address, at_least)
             try:
                 written = self._write(reading, admin, run_id)
             except LedgerRefused as error:
@@ -86,11 +93,11 @@ class UserReconciler:
         in_sync = abs(discrepancy) < self._policy.tolerance
         return self._answer(reading, Outcome.IN_SYNC if in_sync else Outcome.WOULD_CORRECT)
 
-    def _read(self, user_address: str) -> _Reading:
+    def _read(self, user_address: str, at_least: int = 0) -> _Reading:
         address = parse_address(user_address)
         # Ledger first: every event it contains is then at or below the height read after it.
         key, ledger_balance = self._ledger_row(user_address, address)
-        height = self._contract.latest_height()
+        height = self._contract.latest_height(at_least=at_least)
         answer = self._contract.read([address], height)
         if address in answer.errors:
             raise answer.errors[address]

@@ -22,6 +22,10 @@ class RunHistory:
         """A run and everyone in it who was not in sync. Raises RunNotFound."""
         return SweepResult(self._store.get_run(run_id), StoredResults(self._store, run_id))
 
+    def covering(self) -> Run | None:
+        """The finished run that wrote and covers the contract's changes the furthest."""
+        return self._store.covering_run()
+
     def cancel(self, run_id: UUID) -> Run:
         """End an unfinished run; what it has corrected stays corrected.
 

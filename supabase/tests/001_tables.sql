@@ -1,6 +1,6 @@
 -- The tables the migrations make on an empty database: what is published, and what keeps it safe.
 begin;
-select plan(49);
+select plan(55);
 
 select columns_are('public', 'user_balances', array[
     'user_address', 'balance', 'created_at', 'updated_at', 'reconciled_height', 'reconciled_at', 'event_height']);
@@ -45,6 +45,10 @@ select col_type_is('public', 'reconciliation_results', 'ledger_balance', 'numeri
     'a ledger balance is exact, also one that is too large for ours');
 select col_type_is('public', 'reconciliation_chunks', 'surplus', 'numeric', 'a sum is exact');
 select col_is_pk('public', 'reconciliation_script_budget', 'name', 'a budget has a name');
+select col_is_pk('public', 'reconciliation_requests', array['function', 'actor', 'key'],
+    'a key is one function''s and one actor''s');
+select col_is_pk('public', 'reconciliation_request_slots', 'actor', 'an actor has one row');
+select col_is_pk('public', 'reconciliation_webhooks', 'message_id', 'a message has one row');
 select throws_ok(format($$insert into reconciliation_runs (
     run_id, kind, state, dry_run, needs_approval, admin_address, policy)
     values (gen_random_uuid(), %L, %L, true, false, 'ADMIN', '{}')$$, v.kind, v.state), '23514', null, v.about)
@@ -69,9 +73,11 @@ select policies_are('public', 'balance_audit_log', '{}', 'no policy opens the au
 select policies_are('public', 'balance_events', '{}', 'no policy opens the events');
 select policies_are('public', t.name, '{}', 'no policy opens ' || t.name)
 from (values ('reconciliation_runs'), ('reconciliation_chunks'), ('reconciliation_results'),
-    ('reconciliation_script_budget')) as t (name);
+    ('reconciliation_script_budget'), ('reconciliation_requests'), ('reconciliation_request_slots'),
+    ('reconciliation_webhooks')) as t (name);
 select tables_are('public', array['user_balances', 'balance_audit_log', 'balance_events', 'reconciliation_runs',
-    'reconciliation_chunks', 'reconciliation_results', 'reconciliation_script_budget'], 'no other table is made');
+    'reconciliation_chunks', 'reconciliation_results', 'reconciliation_script_budget', 'reconciliation_requests',
+    'reconciliation_request_slots', 'reconciliation_webhooks'], 'no other table is made');
 
 select is(
     array(select p.proname::text from pg_proc p

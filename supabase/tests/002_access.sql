@@ -1,6 +1,6 @@
 -- Who may do what: browsers (anon, authenticated) nothing, service_role the procedures, and nobody rewrites history.
 begin;
-select plan(154);
+select plan(191);
 
 -- Functions. One row each, so that a new one has to be decided on here.
 select functions_are('public', array[
@@ -11,7 +11,9 @@ select functions_are('public', array[
     'add_reconciliation_chunk', 'plan_reconciliation_chunks', 'lease_reconciliation_chunks',
     'release_reconciliation_chunk', 'requeue_reconciliation_chunks', 'close_reconciliation_scan',
     'list_reconciliation_candidates', 'close_reconciliation_correction', 'fail_reconciliation_chunk',
-    'list_reconciliation_results', 'count_reconciliation_results', 'reserve_script_slots'
+    'list_reconciliation_results', 'count_reconciliation_results', 'reserve_script_slots',
+    'begin_request', 'finish_request', 'abandon_request', 'take_request_slot',
+    'begin_webhook', 'finish_webhook', 'abandon_webhook'
 ], 'every published function is named in this test');
 
 select function_privs_are('public', f.name, f.args, r.role,
@@ -46,14 +48,22 @@ from (values
     ('fail_reconciliation_chunk', array['uuid', 'text', 'integer', 'uuid', 'text', 'text', 'integer']),
     ('list_reconciliation_results', array['uuid', 'text', 'integer', 'text[]']),
     ('count_reconciliation_results', array['uuid', 'text[]']),
-    ('reserve_script_slots', array['text', 'double precision', 'integer'])
+    ('reserve_script_slots', array['text', 'double precision', 'integer']),
+    ('begin_request', array['text', 'text', 'text', 'text', 'double precision', 'double precision', 'uuid']),
+    ('finish_request', array['text', 'text', 'text', 'uuid', 'integer', 'text']),
+    ('abandon_request', array['text', 'text', 'text', 'uuid']),
+    ('take_request_slot', array['text', 'integer']),
+    ('begin_webhook', array['text', 'text', 'double precision', 'double precision', 'uuid']),
+    ('finish_webhook', array['text', 'uuid', 'integer', 'text']),
+    ('abandon_webhook', array['text', 'uuid'])
 ) as f (name, args)
 cross join (values ('anon'), ('authenticated'), ('service_role'), ('authenticator')) as r (role);
 
 -- Tables.
 select table_privs_are('public', t.name, r.role, '{}', format('%s: nothing on %s', r.role, t.name))
 from (values ('user_balances'), ('balance_audit_log'), ('balance_events'), ('reconciliation_runs'),
-    ('reconciliation_chunks'), ('reconciliation_results'), ('reconciliation_script_budget')) as t (name)
+    ('reconciliation_chunks'), ('reconciliation_results'), ('reconciliation_script_budget'),
+    ('reconciliation_requests'), ('reconciliation_request_slots'), ('reconciliation_webhooks')) as t (name)
 cross join (values ('anon'), ('authenticated')) as r (role);
 
 select ok(has_table_privilege('service_role', 'public.user_balances', p.name),
@@ -66,7 +76,8 @@ select table_privs_are('public', 'balance_events', 'service_role', array['SELECT
 select table_privs_are('public', t.name, 'service_role', array['SELECT'],
     format('service_role: reads %s, no more', t.name))
 from (values ('reconciliation_runs'), ('reconciliation_chunks'), ('reconciliation_results'),
-    ('reconciliation_script_budget')) as t (name);
+    ('reconciliation_script_budget'), ('reconciliation_requests'), ('reconciliation_request_slots'),
+    ('reconciliation_webhooks')) as t (name);
 
 -- The private schema.
 select schema_privs_are('reconciliation', r.role, '{}', format('%s: nothing in schema reconciliation', r.role))

@@ -5,8 +5,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.core import queue_message
 from shared.core.errors import QueueError
 from shared.core.run import ATTEMPTS_MAX, ChunkRef
+from shared.core.user_batch import UserBatch
 from tests.fakes.fake_clock import FakeClock
 
 DELAY_S_MAX = 900.0
@@ -27,7 +29,8 @@ class FakeQueue:
     """Implements the port `ChunkQueue`; time is that of `clock`.
 
     Messages come in any order once `shuffle` is set, and each as often as `copies` says when it is
-    sent. A message is received at most `receives_max` times, then it is in `dead`.
+    sent. A message is received at most `receives_max` times, then it is in `dead`. Messages that
+    name users are in `batches`, and stay there.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class FakeQueue:
     ) -> None:
         self.sent: list[tuple[ChunkRef, float]] = []
         self.dead: list[ChunkRef] = []
+        self.batches: list[UserBatch] = []
         self.copies = 1
         self.shuffle: random.Random | None = None
         self._clock = clock
@@ -49,15 +53,18 @@ class FakeQueue:
         self._failures: list[QueueError] = []
         self._lock = threading.Lock()
 
-    def send(self, refs: Sequence[ChunkRef], delay_s: float = 0.0) -> None:
+    def send(self, messages: Sequence[queue_message.Message], delay_s: float = 0.0) -> None:
         with self._lock:
             if self._failures:
                 raise self._failures.pop(0)
             due_s = self._clock.monotonic_s() + min(delay_s, DELAY_S_MAX)
-            for ref in refs:
-                self.sent.append((ref, delay_s))
+            for each in messages:
+                if isinstance(each, UserBatch):
+                    self.batches.append(each)
+                    continue
+                self.sent.append((each, delay_s))
                 for _ in range(self.copies):
-                    self._add(ref, due_s)
+                    self._add(each, due_s)
 
     # -- what a test does to it ---------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pytest
 from shared import reconcile_all_users
 from tests.conftest import LedgerTables, quiet, settings_of
 from tools.bench.__main__ import main
+from tools.bench.cold import cold_start
 from tools.bench.errors import BenchError
 from tools.bench.measure import measure
 from tools.bench.options import Options
@@ -41,6 +42,9 @@ KEYS = {
     "bare_script_p50_ms",
     "bare_rpc_p50_ms",
     "single_user_ratio",
+    "cold_start_s",
+    "second_call_ms",
+    "warm_call_p50_ms",
     "sweep_paced_s",
     "paced_limit_s",
     "paced_ratio",
@@ -117,6 +121,16 @@ def test_the_tables_are_markdown(figures: dict[str, Any]) -> None:
         lines = table.splitlines()
         assert set(lines[1]) <= set("|-: ")
         assert len({line.count("|") for line in lines}) == 1
+
+
+def test_imports_are_those_of_every_function(figures: dict[str, Any]) -> None:
+    cold = cold_start(quiet, rounds=1)
+    names = {"dry_run_report", "indexer_webhook", "reconcile_user", "sweep", "sweep_chunk"}
+    assert cold["cold_import_s"].keys() == cold["cold_module_s"].keys() == names
+    assert all(0 < cold["cold_module_s"][name] < cold["cold_import_s"][name] for name in names)
+    slowest = max(cold["cold_import_s"].values())
+    assert cold["cold_import_ratio"] == slowest / cold["cold_libraries_s"]
+    assert "`sweep_chunk` until its first answer" in markdown({**figures, **cold})
 
 
 def test_a_run_is_taken_through_all_of_its_steps(stack: Stack, tables: LedgerTables) -> None:

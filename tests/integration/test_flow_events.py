@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from shared.adapters.flow_channel import FlowChannel
-from shared.adapters.flow_events import FlowEvents, event_types
+from shared.adapters.flow_events import FlowEvents
 from shared.adapters.loop_thread import shared_loop_thread
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.unpaced import Unpaced
 from shared.core.address import parse_address
+from shared.core.chain_event import event_types
 from shared.core.errors import ContractBadAnswer, ContractError, ContractHeightUnavailable
 from shared.services.changed_users import ChangedUsers
 from tests.conftest import new_address, new_addresses

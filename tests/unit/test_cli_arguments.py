@@ -6,8 +6,18 @@ from uuid import UUID
 import pytest
 
 from shared.cli.arguments import parse
-from shared.cli.commands import Apply, CancelRun, ListRuns, ReconcileUser, Resume, ShowRun, Sweep
+from shared.cli.commands import (
+    Apply,
+    CancelRun,
+    ListRuns,
+    NewKey,
+    ReconcileUser,
+    Resume,
+    ShowRun,
+    Sweep,
+)
 from shared.cli.main import main
+from shared.core.access import Role
 from shared.core.errors import InvalidInput
 from tests.unit.cli_doubles import ALICE, FakeHistory, FakeServices, swept
 from tests.unit.runs import RUN_ID
@@ -53,6 +63,13 @@ def test_the_runs() -> None:
     assert parse(["runs", "cancel", RUN]) == CancelRun(run_id=UUID(RUN))
 
 
+def test_a_new_key() -> None:
+    assert parse(["keys", "new", "alice"]) == NewKey(name="alice", role=Role.VIEWER, as_json=False)
+    assert parse(["keys", "new", "ci.1", "--role", "delegate", "--json"]) == NewKey(
+        name="ci.1", role=Role.DELEGATE, as_json=True
+    )
+
+
 @pytest.mark.parametrize(
     ("argv", "fault"),
     [
@@ -88,6 +105,14 @@ def test_the_runs() -> None:
         (["runs", "--limit", "1001"], "--limit: give a whole number from 1 to 1000"),
         (["runs", "--limit", "²"], "--limit: give a whole number from 1 to 1000"),
         (["runs", "--limit", "-1"], "--limit: "),
+        (["keys"], "nothing is asked for"),
+        (["keys", "list"], "unrecognized arguments: list"),
+        (["keys", "new"], "required: NAME"),
+        (["keys", "new", "a b"], "NAME: give 1 to 64 letters"),
+        (["keys", "new", "a@example.com"], "NAME: give 1 to 64 letters"),
+        (["keys", "new", "a" * 65], "NAME: give 1 to 64 letters"),
+        (["keys", "new", "ä"], "NAME: give 1 to 64 letters"),
+        (["keys", "new", "a", "--role", "root"], "a role is one of viewer, admin, delegate"),
     ],
 )
 def test_bad_usage_says_what_is_wrong(argv: list[str], fault: str) -> None:
@@ -117,6 +142,8 @@ def test_bad_usage_exits_2_and_does_nothing(
         (["apply"], "usage: reconcile apply [-h]"),
         (["runs"], "reconcile runs cancel RUN"),
         (["runs", "show"], "usage: reconcile runs show [-h]"),
+        (["keys"], "reconcile keys new NAME"),
+        (["keys", "new"], "usage: reconcile keys new [-h]"),
         (["runs", "cancel"], "What it has corrected stays corrected"),
     ],
 )

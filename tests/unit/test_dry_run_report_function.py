@@ -17,7 +17,7 @@ from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.run import RunState
 from shared.core.sweep_result import SweepResult
 from tests.unit.runs import RUN_ID, STARTED, run
-from tests.unit.serving import KEY, SECRET, served
+from tests.unit.serving import KEY, NAME, SECRET, served
 
 SOURCE = Path(__file__).parents[2] / "functions" / "dry_run_report.py"
 
@@ -66,7 +66,7 @@ class FakeServices:
 
     def sweep(self, admin_address: str, *, dry_run: bool) -> SweepResult:
         assert dry_run
-        assert admin_address == "ADMIN"
+        assert admin_address == NAME
         self.sweeps += 1
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -256,6 +256,6 @@ def test_the_key_is_needed(client: Client, services: FakeServices) -> None:
 def test_without_a_key_nobody_is_served(
     client: Client, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("RECONCILE_API_KEY")
+    monkeypatch.delenv("RECONCILE_API_KEYS")
     assert_problem(get(client), 503, "not_configured")
     assert not services.sweeps

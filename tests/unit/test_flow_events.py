@@ -8,9 +8,10 @@ import pytest
 from grpclib import GRPCError, Status
 
 from shared.adapters.flow_channel import FlowChannel
-from shared.adapters.flow_events import FlowEvents, decode_user, event_types
+from shared.adapters.flow_events import FlowEvents, decode_user
 from shared.adapters.loop_thread import shared_loop_thread
 from shared.core.address import FlowAddress
+from shared.core.chain_event import event_types
 from shared.core.errors import ContractBadAnswer, ContractError, ContractHeightUnavailable
 from tests.fakes.fake_access_node import FakeAccessNode, event_payload
 from tests.unit.users import user

@@ -7,7 +7,7 @@ import pytest
 from werkzeug.test import Client
 
 from tests.unit.serving import served
-from tools.serve import FUNCTIONS, application
+from tools.serve.functions import FUNCTIONS, application
 
 
 @pytest.fixture
@@ -27,6 +27,7 @@ def test_each_function_sees_its_own_root(client: Client, name: str, slash: str) 
             "reconcile_user": "POST",
             "sweep": "POST",
             "dry_run_report": "GET, HEAD",
+            "indexer_webhook": "POST",
         }[name]
     )
 

@@ -7,10 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.errors import ContractUnreachable, InvalidSettings, LedgerUnreachable
+from shared.core.errors import (
+    ContractUnreachable,
+    InvalidSettings,
+    LedgerUnreachable,
+    QueueError,
+)
 from shared.core.outcome import Outcome
 from shared.core.policy import Policy
+from shared.core.queue_message import Message
 from shared.core.run import ATTEMPTS_MAX, Run, RunState
+from shared.core.user_batch import UserBatch
 from shared.services.chunk_worker import ShouldStop
 from shared.services.dispatch import MESSAGE_LOST_S
 from tests.fakes.fake_queue import FakeQueue
@@ -232,3 +239,91 @@ def test_without_a_queue_there_is_no_worker_for_one() -> None:
     assert ATTEMPTS_MAX == 5
     with pytest.raises(InvalidSettings, match="RECONCILE_QUEUE_URL"):
         _ = world.queue_worker
+
+
+# -- users that somebody named ----------------------------------------------------------------
+
+
+def batch_of(world: World, *numbers: int) -> UserBatch:
+    return UserBatch(
+        user_addresses=tuple(user(number) for number in numbers),
+        block_height=world.contract.height,
+        admin_address="indexer",
+    )
+
+
+def test_users_that_a_message_names_are_reconciled_beside_the_chunks_of_a_run() -> None:
+    world = world_of(8, queued=True)
+    tick(world)
+    messages: dict[str, Message] = {"users": batch_of(world, 0, 5), **queue_of(world).take()}
+    handled = world.queue_worker.handle(messages, lambda: False)
+    assert (handled.failed, handled.chunks, handled.users) == ({}, 3, 10)
+    assert {each.user_address: each.outcome for each in handled.named} == {
+        user(0): Outcome.CORRECTED,
+        user(5): Outcome.IN_SYNC,
+    }
+    assert [row.transaction_hash for row in world.ledger.audit] == ["reconciliation_by_indexer"]
+
+
+def test_a_message_of_users_that_comes_twice_finds_them_in_sync() -> None:
+    world = world_of(3, queued=True)
+    batch = batch_of(world, 0, 1, 2)
+    handled = world.queue_worker.handle({"a": batch, "b": batch}, lambda: False)
+    assert (handled.failed, len(world.ledger.audit)) == ({}, 2)
+
+
+def test_users_who_cannot_be_asked_about_come_again_and_the_chunks_do_not() -> None:
+    world = world_of(8, queued=True)
+    tick(world)
+    down = ContractUnreachable("down", remedy="Wait.")
+    world.contract.fail_when(lambda users: down if user(99) in users else None)
+    messages: dict[str, Message] = {"users": batch_of(world, 99), **queue_of(world).take()}
+    handled = world.queue_worker.handle(messages, lambda: False)
+    assert {key: error.code for key, error in handled.failed.items()} == {
+        "users": "contract_unreachable"
+    }
+    assert handled.chunks == 3
+
+
+def test_users_of_a_block_that_is_not_sealed_come_again() -> None:
+    world = world_of(3, queued=True)
+    batch = replace(batch_of(world, 0), block_height=world.contract.height + 1)
+    handled = world.queue_worker.handle({"early": batch}, lambda: False)
+    assert handled.failed["early"].code == "contract_height_unavailable"
+    world.contract.seal()
+    assert world.queue_worker.handle({"early": batch}, lambda: False).failed == {}
+    assert world.balance(user(0)) == 11
+
+
+def test_one_user_whose_row_never_rests_lets_the_message_come_again() -> None:
+    world = world_of(3, queued=True)
+    world.contract.before_script = lambda call: world.ledger.put(user(0), 20 + call)
+    handled = world.queue_worker.handle({"users": batch_of(world, 0, 1)}, lambda: False)
+    assert handled.failed["users"].code == "users_unsettled"
+    assert world.balance(user(1)) == 11
+
+
+def test_one_user_whose_failure_does_not_pass_does_not() -> None:
+    world = world_of(3, queued=True)
+    world.contract.panic_for([user(0)])
+    handled = world.queue_worker.handle({"users": batch_of(world, 0, 1)}, lambda: False)
+    assert handled.failed == {}
+    assert [each.error_code for each in handled.named if not each.success] == [
+        "contract_query_failed"
+    ]
+
+
+def test_users_that_there_is_no_time_left_for_are_queued_anew() -> None:
+    world = world_of(3, queued=True)
+    batch = batch_of(world, 0)
+    handled = world.queue_worker.handle({"users": batch}, lambda: True)
+    assert (handled.failed, handled.handed_back) == ({}, 1)
+    assert queue_of(world).batches == [batch]
+    assert world.contract.calls == []
+
+
+def test_users_that_cannot_be_queued_anew_come_again() -> None:
+    world = world_of(3, queued=True)
+    queue_of(world).fail_next(QueueError("down", remedy="Wait."))
+    handled = world.queue_worker.handle({"users": batch_of(world, 0)}, lambda: True)
+    assert handled.failed["users"].code == "queue_error"

@@ -13,7 +13,7 @@ from werkzeug.test import Client, TestResponse
 from shared.core.amount import FlowAmount
 from shared.core.errors import InvalidSettings
 from shared.core.outcome import Outcome, ReconciliationResult
-from tests.unit.serving import KEY, SECRET, served
+from tests.unit.serving import KEY, NAME, SECRET, served
 
 SOURCE = Path(__file__).parents[2] / "functions" / "reconcile_user.py"
 USER = "0x0000000000000201"
@@ -96,19 +96,26 @@ def failed(code: str, error: str = "It failed. Mend it.") -> ReconciliationResul
 
 
 def test_answers_with_the_result(client: Client, services: FakeServices) -> None:
-    response = post(client, {"userAddress": USER, "adminAddress": "0x01"})
+    response = post(client)
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "application/json"
     assert_common_headers(response)
     answer = json.loads(response.get_data())
     assert answer == CORRECTED.as_json()
     assert answer["newBalance"] == "184467440737.09551615"
-    assert services.calls == [(USER, "0x01")]
+    assert services.calls == [(USER, NAME)]
 
 
-def test_the_admin_is_optional(client: Client, services: FakeServices) -> None:
-    assert post(client).status_code == 200
-    assert services.calls == [(USER, "ADMIN")]
+@pytest.mark.parametrize("given", [NAME, None])
+def test_the_admin_is_the_caller(client: Client, services: FakeServices, given: str | None) -> None:
+    assert post(client, {"userAddress": USER, "adminAddress": given}).status_code == 200
+    assert services.calls == [(USER, NAME)]
+
+
+def test_an_admin_cannot_act_for_another(client: Client, services: FakeServices) -> None:
+    response = post(client, {"userAddress": USER, "adminAddress": "0x01"})
+    assert_problem(response, 403, "forbidden")
+    assert not services.calls
 
 
 @pytest.mark.parametrize(
@@ -187,7 +194,7 @@ def test_settings_found_wrong_late_are_not_named(
 def test_without_a_key_nobody_is_served(
     client: Client, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("RECONCILE_API_KEY")
+    monkeypatch.delenv("RECONCILE_API_KEYS")
     problem = assert_problem(post(client, path="/x"), 503, "not_configured")
     assert problem["retryable"] is False
     assert not services.calls
@@ -331,7 +338,7 @@ def test_a_large_body_is_not_read_into_memory(client: Client) -> None:
         ({"adminAddress": "0x01"}, [("userAddress", "is missing")]),
         ({"userAddress": 1}, [("userAddress", "is not a string")]),
         ({"userAddress": None}, [("userAddress", "is not a string")]),
-        ({"userAddress": USER, "adminAddress": None}, [("adminAddress", "is not a string")]),
+        ({"userAddress": USER, "adminAddress": 1}, [("adminAddress", "is not a string")]),
         ({"user_address": USER, "userAddress": USER}, [("user_address", "is not a known field")]),
         (
             {"userAddress": [], "dryRun": True},

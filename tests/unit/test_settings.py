@@ -1,12 +1,15 @@
+import base64
 from pathlib import Path
 
 import pytest
 
+from shared.core.access import ApiKey, Role
 from shared.core.errors import InvalidSettings
 from shared.core.policy import Policy
 from shared.settings import Settings, load_settings
 
 SECRET = "secret-key-never-to-be-seen-in-a-message"
+HASH = "0123456789abcdef" * 4
 GOOD = {
     "SUPABASE_URL": "https://project.example",
     "SUPABASE_SERVICE_ROLE_KEY": SECRET,
@@ -71,7 +74,27 @@ BAD = [
     ("FLOW_EVENTS", "A.0xf8d6e0586b0a20c7.OverflowGame.Deposited"),
     ("FLOW_EVENTS", "A.F8D6E0586B0A20C7.OverflowGame.Deposited"),
     ("FLOW_EVENT_USER_FIELD", "user address"),
-    ("RECONCILE_API_KEY", "short"),
+    ("RECONCILE_API_KEYS", SECRET),
+    ("RECONCILE_API_KEYS", f"{SECRET}:admin:{HASH[1:]}"),
+    ("RECONCILE_API_KEYS", f"alice:root:{HASH}"),
+    ("RECONCILE_API_KEYS", f"alice smith:admin:{HASH}"),
+    ("RECONCILE_API_KEYS", f"alice@example.com:admin:{HASH}"),
+    ("RECONCILE_API_KEYS", f"a:admin:{HASH},"),
+    ("RECONCILE_API_KEYS", f"a:admin:{HASH},b:admin:{HASH.upper()}"),
+    ("RECONCILE_API_KEYS", f"a:admin:{HASH},a:viewer:{HASH[::-1]}"),
+    ("SUPABASE_JWT_SECRET", SECRET[:31]),
+    ("SUPABASE_JWKS_URL", "jwks.json"),
+    ("RECONCILE_ROLES", "admin"),
+    ("RECONCILE_ROLES", "admin=root"),
+    ("RECONCILE_ROLES", "=admin"),
+    ("RECONCILE_ROLES", "a=admin,a=viewer"),
+    ("RECONCILE_REQUESTS_PER_MIN", "-1"),
+    ("RECONCILE_CORS_ORIGINS", "*"),
+    ("RECONCILE_CORS_ORIGINS", "null"),
+    ("RECONCILE_CORS_ORIGINS", "https://app.example/"),
+    ("RECONCILE_CORS_ORIGINS", "https://*.example"),
+    ("RECONCILE_CORS_ORIGINS", "https://App.example"),
+    ("RECONCILE_CORS_ORIGINS", "https://app.example,"),
     ("RECONCILE_TOLERANCE", "0"),
     ("RECONCILE_TOLERANCE", "-1"),
     ("RECONCILE_TOLERANCE", "0.000000001"),
@@ -190,13 +213,50 @@ def test_the_queue_url_is_taken_as_it_is(environment: pytest.MonkeyPatch) -> Non
     assert load_settings().reconcile_queue_url is None
 
 
+def test_keys_are_named_and_kept_as_hashes(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(
+        "RECONCILE_API_KEYS", f"alice:admin:{HASH}, alice:admin:{HASH[::-1].upper()}"
+    )
+    assert load_settings().reconcile_api_keys == (
+        ApiKey("alice", Role.ADMIN, HASH),
+        ApiKey("alice", Role.ADMIN, HASH[::-1]),
+    )
+    assert HASH not in repr(load_settings())
+
+
+@pytest.mark.usefixtures("environment")
+def test_nobody_is_let_in_by_default() -> None:
+    settings = load_settings()
+    assert not settings.reconcile_api_keys
+    assert not settings.checks_tokens
+    assert not settings.reconcile_cors_origins
+
+
+def test_tokens_are_the_projects_own(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SUPABASE_JWKS_URL", "https://project.example/jwks.json")
+    settings = load_settings()
+    assert settings.checks_tokens
+    assert settings.token_issuer == "https://project.example/auth/v1"
+    assert settings.supabase_jwt_audience == "authenticated"
+    assert settings.reconcile_roles == {"viewer": Role.VIEWER, "admin": Role.ADMIN}
+    environment.setenv("SUPABASE_JWT_ISSUER", "https://ref.supabase.co/auth/v1")
+    environment.setenv("RECONCILE_ROLES", "staff = viewer, boss=delegate")
+    assert load_settings().token_issuer == "https://ref.supabase.co/auth/v1"
+    assert load_settings().reconcile_roles == {"staff": Role.VIEWER, "boss": Role.DELEGATE}
+
+
 def test_an_empty_variable_is_one_that_is_not_set(environment: pytest.MonkeyPatch) -> None:
-    for name in ("SUPABASE_REST_URL", "FLOW_BALANCE_SCRIPT", "RECONCILE_API_KEY", "FLOW_TIMEOUT_S"):
+    for name in (
+        "SUPABASE_REST_URL",
+        "FLOW_BALANCE_SCRIPT",
+        "RECONCILE_API_KEYS",
+        "FLOW_TIMEOUT_S",
+    ):
         environment.setenv(name, "")
     settings = load_settings()
     assert settings.supabase_rest_url is None
     assert settings.flow_balance_script is None
-    assert settings.reconcile_api_key is None
+    assert settings.reconcile_api_keys == ()
     assert settings.flow_timeout_s == 15
 
 
@@ -206,3 +266,41 @@ def test_an_empty_supabase_url_leaves_the_env_file_in_force(
     environment.setenv("SUPABASE_URL", "")
     write_env_file(tmp_path / ".env.local", SUPABASE_URL="https://local.example")
     assert str(load_settings().supabase_url) == "https://local.example/"
+
+
+WEBHOOK_SECRETS = [
+    "whsec_" + base64.b64encode(bytes([number]) * size).decode()
+    for number, size in enumerate([24, 64])
+]
+
+
+@pytest.mark.parametrize("separator", [",", ", "])
+def test_the_webhook_has_one_secret_or_two(environment: pytest.MonkeyPatch, separator: str) -> None:
+    assert load_settings().reconcile_webhook_secrets == ()
+    environment.setenv("RECONCILE_WEBHOOK_SECRETS", separator.join(WEBHOOK_SECRETS))
+    settings = load_settings()
+    given = [each.get_secret_value() for each in settings.reconcile_webhook_secrets]
+    assert given == WEBHOOK_SECRETS
+    assert not any(secret in repr(settings) for secret in WEBHOOK_SECRETS)
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        "hush",
+        "whsec_",
+        "whsec_hush!hush!hush!hush!hush!hush!hush!",
+        "whsec_" + base64.b64encode(b"hush" * 5).decode(),
+        "whsec_" + base64.b64encode(b"hush" * 17).decode(),
+        WEBHOOK_SECRETS[0] + ",",
+        ",".join([*WEBHOOK_SECRETS, WEBHOOK_SECRETS[0]]),
+    ],
+)
+def test_a_webhook_secret_that_is_none_is_refused_and_not_shown(
+    environment: pytest.MonkeyPatch, secrets: str
+) -> None:
+    environment.setenv("RECONCILE_WEBHOOK_SECRETS", secrets)
+    with pytest.raises(InvalidSettings, match="RECONCILE_WEBHOOK_SECRETS") as caught:
+        load_settings()
+    assert "hush" not in str(caught.value)
+    assert WEBHOOK_SECRETS[0] not in str(caught.value)

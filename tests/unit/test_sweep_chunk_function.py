@@ -10,10 +10,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from functions.sweep_chunk import handler
+from shared.core import queue_message
 from shared.core.chunk_message import SCHEMA, encode
 from shared.core.errors import ContractUnreachable, InvalidSettings, LedgerUnreachable
 from shared.core.outcome import Outcome
 from shared.core.run import ChunkRef, Phase, RunState
+from shared.core.user_batch import UserBatch
 from tests.unit.serving import served
 from tests.unit.test_queue_worker import newest, work
 from tests.unit.test_tick import queue_of, tick, world_of
@@ -171,3 +173,34 @@ def test_the_time_left_is_that_of_the_invocation(world: World) -> None:
 def test_without_a_queue_the_invocation_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with served(monkeypatch, world_of()), pytest.raises(InvalidSettings):
         invoke({"m": encode(ChunkRef(uuid4(), Phase.SCAN, 0))})
+
+
+def users_message(*numbers: int) -> str:
+    return queue_message.encode(
+        UserBatch(
+            user_addresses=tuple(user(number) for number in numbers),
+            block_height=1,
+            admin_address="indexer",
+        )
+    )
+
+
+def test_users_that_a_message_names_are_reconciled(world: World) -> None:
+    assert invoke({"users": users_message(0)} | chunks(world)) == []
+    assert world.balance(user(0)) == 11
+    assert [row.transaction_hash for row in world.ledger.audit] == ["reconciliation_by_indexer"]
+
+
+def test_the_log_names_a_user_for_whom_no_retry_helps(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.contract.panic_for([user(5)])
+    assert invoke({"users": users_message(0, 5)}) == []
+    assert f"User {user(5)} failed: " in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["vault", None, 1])
+def test_a_message_of_another_kind_is_reported_alone(world: World, kind: object) -> None:
+    other = json.dumps(json.loads(users_message(0)) | {"kind": kind})
+    assert invoke({"other": other} | chunks(world)) == ["other"]
+    assert newest(world).scan.done == 3

@@ -27,7 +27,7 @@ from shared.services.plan_run import RunRequest
 from shared.services.tick import Tick
 from tests.fakes.fake_clock import FakeClock
 from tests.unit.runs import run
-from tests.unit.serving import KEY, SECRET, served
+from tests.unit.serving import KEY, NAME, SECRET, served
 
 SOURCE = Path(__file__).parents[2] / "functions" / "sweep.py"
 SCHEDULED = {
@@ -149,12 +149,12 @@ def test_a_run_that_waits_for_people_has_no_work_left(
 @pytest.mark.parametrize(
     ("body", "request_", "incremental"),
     [
-        ({}, RunRequest(admin_address="ADMIN"), False),
-        ({"dryRun": True}, RunRequest(admin_address="ADMIN", dry_run=True), False),
-        ({"incremental": True}, RunRequest(admin_address="ADMIN"), True),
+        ({}, RunRequest(admin_address=NAME), False),
+        ({"dryRun": True}, RunRequest(admin_address=NAME, dry_run=True), False),
+        ({"incremental": True}, RunRequest(admin_address=NAME), True),
         (
-            {"adminAddress": "CRON", "dryRun": False, "incremental": False},
-            RunRequest(admin_address="CRON"),
+            {"adminAddress": NAME, "dryRun": False, "incremental": False},
+            RunRequest(admin_address=NAME),
             False,
         ),
     ],
@@ -188,6 +188,11 @@ def test_wrong_fields_are_named_and_nothing_is_done(
     assert problem(response) == (422, "invalid_input", False)
     errors = json.loads(response.get_data())["errors"]
     assert [each["field"] for each in errors] == fields
+    assert not services.calls
+
+
+def test_an_admin_cannot_act_for_another(client: Client, services: FakeServices) -> None:
+    assert problem(post(client, {"adminAddress": "CRON"})) == (403, "forbidden", False)
     assert not services.calls
 
 

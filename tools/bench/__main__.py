@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tools.bench.cold import cold_start, package_size
 from tools.bench.errors import BenchError
 from tools.bench.measure import measure
 from tools.bench.options import Options
@@ -26,7 +27,9 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="balance-reconciliation-bench-") as folder:
         try:
             with start_stack(Path(folder), progress=progress) as stack:
-                figures = _rounded(measure(stack, options, progress))
+                figures = measure(stack, options, progress)
+            figures |= cold_start(progress) | package_size(progress)
+            figures = _rounded(figures)
         except (BenchError, ChainError, StackError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

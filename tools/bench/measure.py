@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from tools.bench.clients import Clients, connected
+from tools.bench.cold import first_calls
 from tools.bench.environment import environment, services_of
 from tools.bench.floor import floor_s
 from tools.bench.machine import machine
@@ -59,6 +60,8 @@ def _measure(world: World, options: Options, progress: Progress) -> dict[str, An
             rounds.append(_round(world, clients, options))
         progress("Measuring single users")
         single = single_user(world, clients, options.single_users)
+    progress("Measuring a first call and those after it")
+    single |= first_calls(variables, world.users[0], options.single_users)
     progress(f"Measuring a sweep with {options.scripts_per_s:g} scripts a second at most")
     pace = {"FLOW_MAX_SCRIPTS_PER_S": str(options.scripts_per_s)}
     with services_of(environment(world.stack, options, **pace)):

@@ -8,8 +8,12 @@ Row = tuple[str, ...]
 
 
 def markdown(figures: Figures) -> str:
-    """Three tables under a line that says what ran: speed, single users and memory, unit costs."""
-    return "\n\n".join((_headline(figures), _speed(figures), _others(figures), _costs(figures)))
+    """A line that says what ran, and tables: speed, single users and memory, unit costs, and cold
+    start if that was measured."""
+    parts = [_headline(figures), _speed(figures), _others(figures), _costs(figures)]
+    if "cold_import_s" in figures:
+        parts.append(_cold(figures))
+    return "\n\n".join(parts)
 
 
 def _headline(figures: Figures) -> str:
@@ -54,6 +58,9 @@ def _others(figures: Figures) -> str:
         ("… its bare script", _ms(figures["bare_script_p50_ms"])),
         ("… its bare RPC", _ms(figures["bare_rpc_p50_ms"])),
         ("**… ratio to both together**", f"**{figures['single_user_ratio']:.2f}**"),
+        ("`reconcile_user` on Lambda, import and first call", _s(figures["cold_start_s"])),
+        ("… second call", _ms(figures["second_call_ms"])),
+        ("… median of those after it", _ms(figures["warm_call_p50_ms"])),
         ("Memory before a sweep", _mb(figures["rss_mb_start"])),
         ("… at its peak", _mb(figures["rss_mb_peak"])),
         ("… at its peak, with 10,000 users", _mb(figures["rss_mb_peak_10k"])),
@@ -77,6 +84,21 @@ def _costs(figures: Figures) -> str:
     return table(("Of one sweep", "calls", "median", "sum"), rows)
 
 
+def _cold(figures: Figures) -> str:
+    rows = [
+        (f"`{name}` until its first answer", _s(seconds), _s(figures["cold_module_s"][name]))
+        for name, seconds in figures["cold_import_s"].items()
+    ]
+    rows += [
+        ("supabase, flow_py_sdk, functions_framework", _s(figures["cold_libraries_s"]), ""),
+        ("**… ratio of the slowest to them**", f"**{figures['cold_import_ratio']:.2f}**", ""),
+    ]
+    if "package_unzipped_mb" in figures:
+        rows.append(("Package, unzipped", _mb(figures["package_unzipped_mb"]), ""))
+        rows.append(("… as a zip", _mb(figures["package_zip_mb"]), ""))
+    return table(("Imports of a new process", "all", "of which the module"), rows)
+
+
 def table(head: Row, rows: Sequence[Row]) -> str:
     """A Markdown table; all columns but the first are aligned right."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
@@ -95,6 +117,10 @@ def _line(row: Row, widths: list[int]) -> str:
 
 def _rate(users_per_s: float) -> str:
     return f"{users_per_s:,.0f} users/s"
+
+
+def _s(duration_s: float) -> str:
+    return f"{duration_s:,.2f} s"
 
 
 def _ms(duration_ms: float) -> str:

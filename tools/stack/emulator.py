@@ -33,6 +33,11 @@ class Emulator(Server):
         """`host:port` of the Access API's gRPC."""
         return f"{LOOPBACK}:{self.port}"
 
+    @property
+    def rest_url(self) -> str:
+        """Where the Access API's REST interface is."""
+        return f"http://{LOOPBACK}:{self._ports[1]}"
+
     def command(self) -> list[str]:
         grpc, rest, admin, debugger = self._ports
         return [

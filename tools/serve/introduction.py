@@ -1,0 +1,41 @@
+"""What a person needs who has just typed `make serve`: addresses, a key, commands to paste."""
+
+import sys
+from pathlib import Path
+
+from tools.serve.aws import LocalAws
+from tools.serve.environment import Environment
+from tools.serve.functions import FUNCTIONS
+
+# Any address: the ledger's row is created when there is none.
+_EXAMPLE_USER = "0xf8d6e0586b0a20c7"
+
+
+def introduction(base: str, aws: LocalAws, api_key: str, found: Environment) -> str:
+    """The text; `base` is the address of the functions."""
+    key = '-H "Authorization: Bearer $RECONCILE_API_KEY"'
+    post = f"curl -sS {key} -H 'Content-Type: application/json' -d"
+    return "\n".join(
+        [
+            "Serving (Ctrl-C stops):",
+            *(f"  {base}/{name}" for name in FUNCTIONS),
+            f"  queue              {aws.queue_url}",
+            f"  dead-letter queue  {aws.dead_letter_url}",
+            f"  topic              {aws.topic_arn} at {aws.url}",
+            "",
+            "Try in another shell; the key is valid until this ends:",
+            f"  export RECONCILE_API_KEY={api_key}",
+            f"  curl -sS {key} {base}/dry_run_report",
+            f"  curl -sS {key} '{base}/dry_run_report?format=csv'",
+            f"""  {post} '{{"userAddress": "{_EXAMPLE_USER}"}}' {base}/reconcile_user""",
+            f"  {post} '{{}}' {base}/sweep",
+            *_commands(found),
+        ]
+    )
+
+
+def _commands(found: Environment) -> list[str]:
+    if found.env_file is None:
+        return []
+    python = Path(sys.executable)
+    return [f"  RECONCILE_ENV_FILE='{found.env_file}' '{python}' -m shared.cli runs"]
