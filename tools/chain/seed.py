@@ -12,6 +12,9 @@ from tools.chain.sources import read_cadence
 # do not. The limit on the bytes of events stops other accounts at some 1,900 users, but not the
 # emulator's service account.
 USERS_PER_TRANSACTION_MAX = 4_000
+# With close to 1,000,000 in it, 4,000 exceed the limit: what is stored is larger.
+USERS_PER_TRANSACTION_MAX_OF_MANY = 2_000
+MANY_USERS = 250_000
 
 
 def seed_balances(
@@ -19,7 +22,7 @@ def seed_balances(
     units_by_address: Mapping[str, int],
     progress: Callable[[int, int], None] | None = None,
     *,
-    users_per_transaction: int = USERS_PER_TRANSACTION_MAX,
+    users_per_transaction: int | None = None,
 ) -> None:
     """Adds to the balance of every user given, in the OverflowGame of the chain's own account.
 
@@ -37,13 +40,14 @@ def seed_balances(
     deposit = read_cadence("transactions/deposit.cdc", addresses)
     settle = read_cadence("transactions/settle.cdc", addresses)
     total = len(units)
+    size = users_per_transaction or _users_per_transaction(total)
     chain.send(deposit, [ufix64(sum(units.values())), address(chain.address)])
     # The deposit has credited the account itself already.
     units.pop(chain.address, None)
     balance_expected = _own_balance(chain) - sum(units.values())
     transaction_ids: list[str] = []
     done = total - len(units)
-    for credits in _batches(units, users_per_transaction):
+    for credits in _batches(units, size):
         debits = {chain.address: sum(credits.values())}
         args = [amounts_by_address(debits), amounts_by_address(credits)]
         transaction_ids.append(chain.submit(settle, args))
@@ -51,6 +55,10 @@ def seed_balances(
         if progress is not None:
             progress(done, total)
     _require_success(chain, transaction_ids, balance_expected)
+
+
+def _users_per_transaction(total: int) -> int:
+    return USERS_PER_TRANSACTION_MAX_OF_MANY if total > MANY_USERS else USERS_PER_TRANSACTION_MAX
 
 
 def _normal(units_by_address: Mapping[str, int]) -> dict[str, int]:
