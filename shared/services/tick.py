@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.core.errors import RunActive
-from shared.core.run import Run, RunState
+from shared.core.run import Run, RunKind, RunState
 from shared.ports import Clock, RunStore
 from shared.services.chunk_worker import ShouldStop
 from shared.services.dispatch import Dispatcher
@@ -44,10 +44,11 @@ class Ticker:
     def tick(self, request: RunRequest, *, incremental: bool, should_stop: ShouldStop) -> Tick:
         """Resume the unfinished run of the kind asked for (dry or not), else start one.
 
+        An unfinished incremental run ends for a full one, which looks at all that it would have.
         Without a queue, works until `should_stop`, or until a chunk cannot be worked; the next
         tick goes on from there. Raises ReconcileError then, or when nothing could be started.
         """
-        run = self._unfinished(request)
+        run = self._unfinished(request, incremental=incremental)
         resumed = run is not None
         if run is None:
             run, resumed = self._start(request, incremental=incremental)
@@ -72,16 +73,19 @@ class Ticker:
                 raise
             return active, True
 
-    def _unfinished(self, request: RunRequest) -> Run | None:
+    def _unfinished(self, request: RunRequest, *, incremental: bool) -> Run | None:
         run = self._open_run(dry_run=request.dry_run)
-        if run is None or run.state is not RunState.PLANNING:
-            return run
-        age_s = (self._clock.now() - run.started_at).total_seconds()
-        if age_s < PLANNING_S_MAX:
-            return run
+        if run is None:
+            return None
+        if self._is_abandoned(run) or (run.kind is RunKind.INCREMENTAL and not incremental):
+            self._store.end_run(run.run_id, RunState.CANCELLED)
+            return None
+        return run
+
+    def _is_abandoned(self, run: Run) -> bool:
         # Half a plan is no plan: nobody has been looked at, so nothing is lost with it.
-        self._store.end_run(run.run_id, RunState.CANCELLED)
-        return None
+        age_s = (self._clock.now() - run.started_at).total_seconds()
+        return run.state is RunState.PLANNING and age_s >= PLANNING_S_MAX
 
     def _open_run(self, *, dry_run: bool) -> Run | None:
         if not dry_run:

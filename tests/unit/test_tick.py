@@ -8,7 +8,7 @@ import pytest
 from shared.core.errors import ContractUnreachable, InvalidSettings, QueueError
 from shared.core.outcome import Outcome
 from shared.core.policy import Policy
-from shared.core.run import ATTEMPTS_MAX, Phase, RunPlan, RunState
+from shared.core.run import ATTEMPTS_MAX, Phase, RunKind, RunPlan, RunState
 from shared.services.chunk_worker import ShouldStop
 from shared.services.dispatch import MESSAGE_LOST_S
 from shared.services.plan_run import RunRequest
@@ -107,6 +107,27 @@ def test_a_poison_chunk_fails_in_the_end_and_the_others_are_reconciled() -> None
     codes = {each.error_code for each in world.runs.show(last.run.run_id) if not each.success}
     assert codes == {down.code}
     assert sum(last.run.outcomes.values()) == last.run.users == 8
+
+
+def test_a_full_run_takes_the_place_of_an_unfinished_incremental_one() -> None:
+    world = world_of(30)
+    tick(world)
+    world.clock.advance(1)
+    world.contract.set(user(20), 11)
+    world.contract.set(user(3), 12)
+    stopped = world.ticker.tick(CRON, incremental=True, should_stop=lambda: True).run
+    assert (stopped.kind, stopped.is_active) == (RunKind.INCREMENTAL, True)
+    full = tick(world)
+    assert (full.run.kind, full.resumed, full.run.users) == (RunKind.FULL, False, 30)
+    assert full.run.count(Outcome.CORRECTED) == 2
+    assert world.runs.show(stopped.run_id).summary.state is RunState.CANCELLED
+
+
+def test_an_incremental_tick_goes_on_with_an_unfinished_full_run() -> None:
+    world = world_of(30)
+    full = tick(world, should_stop=lambda: bool(world.contract.calls)).run
+    resumed = world.ticker.tick(CRON, incremental=True, should_stop=lambda: False)
+    assert (resumed.run.run_id, resumed.run.state) == (full.run_id, RunState.FINISHED)
 
 
 def test_a_dry_run_and_a_run_that_writes_do_not_stand_in_each_others_way() -> None:
