@@ -56,7 +56,7 @@ class Serve:
 
     @property
     def api_key(self) -> str:
-        return self.found(r"RECONCILE_API_KEY=(\S+)")
+        return self.found(r"export KEY=(\S+)")
 
     def found(self, pattern: str) -> str:
         """What the pattern's group matches in what was printed; waits until it does."""

@@ -13,7 +13,7 @@ _EXAMPLE_USER = "0xf8d6e0586b0a20c7"
 
 def introduction(base: str, aws: LocalAws, api_key: str, found: Environment) -> str:
     """The text; `base` is the address of the functions."""
-    key = '-H "Authorization: Bearer $RECONCILE_API_KEY"'
+    key = '-H "Authorization: Bearer $KEY"'
     post = f"curl -sS {key} -H 'Content-Type: application/json' -d"
     return "\n".join(
         [
@@ -24,7 +24,7 @@ def introduction(base: str, aws: LocalAws, api_key: str, found: Environment) -> 
             f"  topic              {aws.topic_arn} at {aws.url}",
             "",
             "Try in another shell; the key is valid until this ends:",
-            f"  export RECONCILE_API_KEY={api_key}",
+            f"  export KEY={api_key}",
             f"  curl -sS {key} {base}/dry_run_report",
             f"  curl -sS {key} '{base}/dry_run_report?format=csv'",
             f"""  {post} '{{"userAddress": "{_EXAMPLE_USER}"}}' {base}/reconcile_user""",
