@@ -145,9 +145,6 @@ def test_the_role_is_in_the_metadata_that_users_cannot_change(
     ("changes", "fault"),
     [
         ({"exp": 1}, "The token has expired"),
-        ({"exp": int(time.time()) - 31}, "The token has expired"),
-        ({"nbf": int(time.time()) + 600}, "The token is not valid yet"),
-        ({"iat": int(time.time()) + 600}, "The token is not valid yet"),
         ({"aud": "anon"}, "The token is for another service"),
         ({"aud": ["anon"]}, "The token is for another service"),
         ({"iss": "https://other.supabase.co/auth/v1"}, "The token is for another service"),
@@ -169,6 +166,21 @@ def test_the_role_is_in_the_metadata_that_users_cannot_change(
 def test_claims_that_do_not_fit_are_refused(
     tokens: SupabaseTokens, changes: dict[str, Any], fault: str
 ) -> None:
+    assert refused(tokens, hs256(**changes)) == fault
+
+
+@pytest.mark.parametrize(
+    ("claim", "from_now_s", "fault"),
+    [
+        ("exp", -31, "The token has expired"),
+        ("nbf", 40, "The token is not valid yet"),
+        ("iat", 40, "The token is not valid yet"),
+    ],
+)
+def test_a_token_outside_its_time_is_refused(
+    tokens: SupabaseTokens, claim: str, from_now_s: int, fault: str
+) -> None:
+    changes: dict[str, Any] = {claim: int(time.time()) + from_now_s}
     assert refused(tokens, hs256(**changes)) == fault
 
 
