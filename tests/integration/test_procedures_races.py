@@ -10,30 +10,26 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
 
-from tools.pgtap import migrated_database, scratch_database
-
-Json = dict[str, Any]
-Connection = psycopg.Connection[tuple[Any, ...]]
+from tests.integration.sessions import (
+    DEADLINE_S,
+    Connection,
+    Json,
+    commit,
+    one,
+    open_session,
+    wait_until_blocked,
+)
+from tools.pgtap import scratch_database
 
 ALICE = "0x0000000000000001"
 BOB = "0x0000000000000002"
 NEW_USER = "0x00000000000000aa"
 RUN = uuid.UUID(int=1)
-DEADLINE_S = 10.0
-
-
-@pytest.fixture(scope="module")
-def template(database_url: str) -> Iterator[str]:
-    """The name of a migrated database that nobody is connected to."""
-    with migrated_database(database_url) as url:
-        yield str(conninfo_to_dict(url)["dbname"])
 
 
 @pytest.fixture
@@ -48,39 +44,15 @@ def url(database_url: str, template: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def first(url: str) -> Iterator[Connection]:
-    with _session(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def second(url: str) -> Iterator[Connection]:
-    with _session(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def observer(url: str) -> Iterator[Connection]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor() as executor:
-        yield executor
-
-
 def test_a_reconcile_waits_for_the_row_and_compares_afterwards(
     first: Connection, second: Connection, observer: Connection, threads: ThreadPoolExecutor
 ) -> None:
     _reconcile(first, ALICE, 11)
     waiting = threads.submit(_reconcile, second, ALICE, 12)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
-    answer = _commit(second, waiting)
+    answer = commit(second, waiting)
 
     assert (answer["old_balance"], answer["new_balance"]) == ("11.00000000", "12.00000000")
     assert _audit(observer, ALICE) == [("10", "11"), ("11", "12")]
@@ -112,10 +84,10 @@ def test_two_creators_of_one_user_make_one_row(
 ) -> None:
     _reconcile(first, NEW_USER, 5)
     waiting = threads.submit(_reconcile, second, NEW_USER, 6)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
-    answer = _commit(second, waiting)
+    answer = commit(second, waiting)
 
     assert (answer["old_balance"], answer["new_balance"]) == ("5.00000000", "6.00000000")
     assert _audit(observer, NEW_USER) == [("0", "5"), ("5", "6")]
@@ -126,10 +98,10 @@ def test_a_creator_goes_on_when_the_other_rolls_back(
 ) -> None:
     _reconcile(first, NEW_USER, 5)
     waiting = threads.submit(_reconcile, second, NEW_USER, 6)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.rollback()
-    answer = _commit(second, waiting)
+    answer = commit(second, waiting)
 
     assert (answer["old_balance"], answer["new_balance"]) == ("0.00000000", "6.00000000")
     assert _audit(observer, NEW_USER) == [("0", "6")]
@@ -140,10 +112,10 @@ def test_a_batch_that_loses_the_creation_reports_changed_meanwhile(
 ) -> None:
     _reconcile_batch(first, [NEW_USER], [5], [None])
     waiting = threads.submit(_reconcile_batch, second, [NEW_USER, ALICE], [6, 11], [None, 10])
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
-    answer = _commit(second, waiting)
+    answer = commit(second, waiting)
 
     assert answer["outcomes"] == ["changed_meanwhile", "corrected"]
     assert _audit(observer, NEW_USER) == [("0", "5")]
@@ -154,10 +126,10 @@ def test_an_event_and_a_reconcile_create_one_user(
 ) -> None:
     _apply_event(first, NEW_USER, 5, 10, "deposit")
     waiting = threads.submit(_reconcile, second, NEW_USER, 5, height=10)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
-    answer = _commit(second, waiting)
+    answer = commit(second, waiting)
 
     assert (answer["success"], answer["discrepancy"]) == (True, "0.00000000")
 
@@ -170,12 +142,12 @@ def test_batches_in_opposite_order_do_not_deadlock(
     threads: ThreadPoolExecutor,
 ) -> None:
     # A third session holds the lower key, so both batches have begun to lock when the race starts.
-    with _session(url) as holder:
+    with open_session(url) as holder:
         _reconcile(holder, ALICE, 10)
         forward = threads.submit(_reconcile_batch, first, [ALICE, BOB], [11, 21], [10, 20])
         backward = threads.submit(_reconcile_batch, second, [BOB, ALICE], [22, 12], [20, 10])
-        _wait_until_blocked(observer, first)
-        _wait_until_blocked(observer, second)
+        wait_until_blocked(observer, first)
+        wait_until_blocked(observer, second)
         # Neither holds Bob: whoever gets Alice gets both.
         observer.execute(
             "select from user_balances where user_address = %s for update nowait", (BOB,)
@@ -212,7 +184,7 @@ def test_many_overlapping_batches_finish_without_deadlock(
     done = [threads.submit(run_batches, backwards) for backwards in (False, True, False, True)]
     corrected = sum(future.result(timeout=60) for future in done)
 
-    (audited,) = _one(observer, "select count(*) from balance_audit_log")
+    (audited,) = one(observer, "select count(*) from balance_audit_log")
     assert corrected == audited == len(users) + len(new_users)
 
 
@@ -221,10 +193,10 @@ def test_the_loser_of_a_compare_and_set_reports_changed_meanwhile(
 ) -> None:
     _reconcile_batch(first, [ALICE, BOB], [11, 20], [10, 20])
     waiting = threads.submit(_reconcile_batch, second, [ALICE, BOB], [12, 22], [10, 20])
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
-    answer = _commit(second, waiting)
+    answer = commit(second, waiting)
 
     assert answer["outcomes"] == ["changed_meanwhile", "corrected"]
     assert _balance(observer, ALICE) == 11
@@ -236,11 +208,11 @@ def test_the_single_procedure_loses_a_compare_and_set_too(
 ) -> None:
     _reconcile(first, ALICE, 11)
     waiting = threads.submit(_reconcile, second, ALICE, 12, expected=10)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
 
-    assert _commit(second, waiting)["code"] == "changed_meanwhile"
+    assert commit(second, waiting)["code"] == "changed_meanwhile"
     assert _balance(observer, ALICE) == 11
 
 
@@ -249,12 +221,12 @@ def test_a_row_deleted_meanwhile_is_not_brought_back(
 ) -> None:
     first.execute("delete from user_balances where user_address = %s", (ALICE,))
     waiting = threads.submit(_reconcile_batch, second, [ALICE, BOB], [11, 21], [10, 20])
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
 
-    assert _commit(second, waiting)["outcomes"] == ["changed_meanwhile", "corrected"]
-    assert _one(observer, "select count(*) from user_balances") == (1,)
+    assert commit(second, waiting)["outcomes"] == ["changed_meanwhile", "corrected"]
+    assert one(observer, "select count(*) from user_balances") == (1,)
 
 
 def test_an_event_before_a_reconcile_makes_an_older_read_stale(
@@ -262,11 +234,11 @@ def test_an_event_before_a_reconcile_makes_an_older_read_stale(
 ) -> None:
     _apply_event(first, ALICE, 5, 101, "deposit")
     waiting = threads.submit(_reconcile, second, ALICE, 10, height=100)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
 
-    assert _commit(second, waiting)["code"] == "stale_height"
+    assert commit(second, waiting)["code"] == "stale_height"
     assert _balance(observer, ALICE) == 15
 
 
@@ -275,11 +247,11 @@ def test_an_event_after_a_reconcile_that_holds_it_is_not_added(
 ) -> None:
     _reconcile_batch(first, [ALICE], [15], [10], height=101)
     waiting = threads.submit(_apply_event, second, ALICE, 5, 101, "deposit")
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
 
-    assert _commit(second, waiting)["reason"] == "already_reconciled"
+    assert commit(second, waiting)["reason"] == "already_reconciled"
     assert _balance(observer, ALICE) == 15
 
 
@@ -288,11 +260,11 @@ def test_an_event_after_a_reconcile_of_an_earlier_block_is_added(
 ) -> None:
     _reconcile(first, ALICE, 15, height=100)
     waiting = threads.submit(_apply_event, second, ALICE, 5, 101, "deposit")
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
 
-    assert _commit(second, waiting)["applied"] is True
+    assert commit(second, waiting)["applied"] is True
     assert _balance(observer, ALICE) == 20
 
 
@@ -307,11 +279,11 @@ def test_an_event_that_arrives_twice_at_once_is_added_once(
     before = _balance(observer, user) or 0
     _apply_event(first, user, 5, 101, "deposit")
     waiting = threads.submit(_apply_event, second, user, 5, 101, "deposit")
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
 
-    assert _commit(second, waiting)["reason"] == "duplicate"
+    assert commit(second, waiting)["reason"] == "duplicate"
     assert _balance(observer, user) == before + 5
 
 
@@ -325,11 +297,11 @@ def test_a_retry_of_a_run_that_is_still_going_on_corrects_once(
 ) -> None:
     answer = _reconcile(first, user, 15, run=RUN)
     waiting = threads.submit(_reconcile, second, user, 15, run=RUN)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
 
-    assert _commit(second, waiting) == answer
+    assert commit(second, waiting) == answer
     assert len(_audit(observer, user)) == 1
 
 
@@ -344,11 +316,11 @@ def test_a_retry_of_a_batch_that_is_still_going_on_corrects_once(
 ) -> None:
     answer = _reconcile_batch(first, [user], [15], [expected], run=RUN)
     waiting = threads.submit(_reconcile_batch, second, [user], [15], [expected], run=RUN)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
 
     first.commit()
 
-    assert _commit(second, waiting) == answer
+    assert commit(second, waiting) == answer
     assert answer["outcomes"] == ["corrected"]
     assert len(_audit(observer, user)) == 1
 
@@ -360,20 +332,12 @@ def test_audit_rows_are_in_the_order_of_the_locks(
     second.execute("select now()")
     _reconcile(first, ALICE, 11)
     waiting = threads.submit(_reconcile, second, ALICE, 12)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
     first.commit()
-    _commit(second, waiting)
+    commit(second, waiting)
 
     times = observer.execute("select created_at from balance_audit_log order by id").fetchall()
     assert times == sorted(times)
-
-
-def _session(url: str) -> Connection:
-    """A session as PostgREST's: service_role, with the authenticator's statement_timeout."""
-    connection = psycopg.connect(url, options="-c statement_timeout=8s")
-    connection.execute("set role service_role")
-    connection.commit()
-    return connection
 
 
 def _reconcile(
@@ -385,7 +349,7 @@ def _reconcile(
     run: uuid.UUID | None = None,
 ) -> Json:
     query = "select reconcile_user_balance(%s, %s, 'ADMIN', %s, %s, %s)::text"
-    (answer,) = _one(session, query, user, Decimal(balance), expected, height, run)
+    (answer,) = one(session, query, user, Decimal(balance), expected, height, run)
     return _object(answer)
 
 
@@ -400,20 +364,14 @@ def _reconcile_batch(
     query = (
         "select reconcile_user_balances(%s, %s::numeric[], %s::numeric[], %s, 'ADMIN', %s)::text"
     )
-    (answer,) = _one(session, query, users, balances, expected, height, run)
+    (answer,) = one(session, query, users, balances, expected, height, run)
     return _object(answer)
 
 
 def _apply_event(session: Connection, user: str, delta: int, height: int, event: str) -> Json:
     query = "select apply_balance_event(%s, %s, %s, %s)::text"
-    (answer,) = _one(session, query, user, Decimal(delta), height, event)
+    (answer,) = one(session, query, user, Decimal(delta), height, event)
     return _object(answer)
-
-
-def _commit(session: Connection, waiting: Future[Json]) -> Json:
-    answer = waiting.result(timeout=DEADLINE_S)
-    session.commit()
-    return answer
 
 
 def _commit_whichever_is_done(
@@ -427,15 +385,7 @@ def _commit_whichever_is_done(
     pairs = [(first, forward), (second, backward)]
     if backward.done():
         pairs.reverse()
-    return [_commit(session, waiting)["outcomes"] for session, waiting in pairs]
-
-
-def _wait_until_blocked(observer: Connection, session: Connection) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    query = "select wait_event_type = 'Lock' from pg_stat_activity where pid = %s"
-    while _one(observer, query, session.info.backend_pid) != (True,):
-        assert time.monotonic() < deadline, "the second session did not wait for a lock"
-        time.sleep(0.01)
+    return [commit(session, waiting)["outcomes"] for session, waiting in pairs]
 
 
 def _balance(observer: Connection, user: str) -> Decimal | None:
@@ -454,12 +404,6 @@ def _audit(observer: Connection, user: str) -> list[tuple[str, str]]:
         (user,),
     )
     return [(before, after) for before, after in rows]
-
-
-def _one(session: Connection, query: str, *parameters: object) -> tuple[Any, ...]:
-    row = session.execute(query, parameters).fetchone()
-    assert row is not None
-    return row
 
 
 def _object(text: str) -> Json:

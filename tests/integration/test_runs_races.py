@@ -5,20 +5,15 @@ started in a thread and seen to wait for a lock in pg_stat_activity, then the fi
 """
 
 import json
-import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from tools.pgtap import migrated_database, scratch_database
-
-Json = dict[str, Any]
-Connection = psycopg.Connection[tuple[Any, ...]]
+from tests.integration.sessions import Connection, Json, call, commit, one, wait_until_blocked
+from tools.pgtap import scratch_database
 
 USERS = [f"0x{number:016x}" for number in range(1, 41)]
 POLICY = json.dumps(
@@ -31,14 +26,6 @@ POLICY = json.dumps(
         "halt_unread_share": 1,
     }
 )
-DEADLINE_S = 10.0
-
-
-@pytest.fixture(scope="module")
-def template(database_url: str) -> Iterator[str]:
-    """The name of a migrated database that nobody is connected to."""
-    with migrated_database(database_url) as url:
-        yield str(conninfo_to_dict(url)["dbname"])
 
 
 @pytest.fixture
@@ -53,30 +40,6 @@ def url(database_url: str, template: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def first(url: str) -> Iterator[Connection]:
-    with _session(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def second(url: str) -> Iterator[Connection]:
-    with _session(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def observer(url: str) -> Iterator[Connection]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor() as executor:
-        yield executor
-
-
 def test_of_two_last_closers_of_the_scan_one_sees_that_it_is_over(
     first: Connection, second: Connection, observer: Connection, threads: ThreadPoolExecutor
 ) -> None:
@@ -85,10 +48,10 @@ def test_of_two_last_closers_of_the_scan_one_sees_that_it_is_over(
 
     assert _close_scan(first, run, one, USERS[:1])["open_chunks"] == 1
     waiting = threads.submit(_close_scan, second, run, other, USERS[30:31])
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
     first.commit()
 
-    assert _commit(second, waiting)["open_chunks"] == 0
+    assert commit(second, waiting)["open_chunks"] == 0
 
 
 def test_of_two_last_closers_of_the_corrections_one_finishes_the_run(
@@ -99,10 +62,10 @@ def test_of_two_last_closers_of_the_corrections_one_finishes_the_run(
 
     assert _close_correction(first, run, one, USERS[0])["state"] == "correcting"
     waiting = threads.submit(_close_correction, second, run, other, USERS[1])
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
     first.commit()
 
-    closed = _commit(second, waiting)
+    closed = commit(second, waiting)
     assert (closed["state"], closed["open_chunks"]) == ("finished", 0)
 
 
@@ -114,10 +77,10 @@ def test_a_last_closer_and_one_who_fails_the_last_chunk_finish_the_run(
 
     assert _fail(first, run, one)["state"] == "correcting"
     waiting = threads.submit(_close_correction, second, run, other, USERS[1])
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
     first.commit()
 
-    assert _commit(second, waiting)["state"] == "finished"
+    assert commit(second, waiting)["state"] == "finished"
 
 
 def test_a_chunk_that_is_being_leased_is_passed_over(
@@ -134,7 +97,7 @@ def test_a_chunk_that_is_being_leased_is_passed_over(
 def test_many_leasers_never_get_the_same_chunk(url: str, threads: ThreadPoolExecutor) -> None:
     with psycopg.connect(url, autocommit=True) as owner:
         run = _scanning(owner, chunk_users=1)
-        chunks = _one(owner, "select get_reconciliation_run(%s)", run)[0]["scan"]["pending"]
+        chunks = one(owner, "select get_reconciliation_run(%s)", run)[0]["scan"]["pending"]
 
     def lease_all() -> list[int]:
         got: list[int] = []
@@ -158,10 +121,10 @@ def test_a_chunk_that_was_taken_over_is_not_closed_by_the_one_who_had_it(
     assert taken[0] == lease[0]
 
     waiting = threads.submit(_close_scan, second, run, lease, USERS[:1])
-    _wait_until_blocked(observer, second)  # for the chunk, which the first session has just taken
+    wait_until_blocked(observer, second)  # for the chunk, which the first session has just taken
     first.commit()
 
-    assert _commit(second, waiting)["accepted"] is False
+    assert commit(second, waiting)["accepted"] is False
     assert _close_scan(observer, run, taken, USERS[:1])["accepted"] is True
 
 
@@ -173,10 +136,10 @@ def test_a_chunk_that_is_closed_meanwhile_is_not_given_up(
 
     _close_correction(first, run, lease, USERS[0])
     waiting = threads.submit(_requeue, second, run, attempts_max=1)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
     first.commit()
 
-    requeued = _commit(second, waiting)
+    requeued = commit(second, waiting)
     assert (requeued["gave_up"], requeued["chunk_nos"]) == (0, [])
     assert requeued["state"] == "finished"
 
@@ -189,10 +152,10 @@ def test_a_chunk_that_is_given_up_meanwhile_is_not_closed(
 
     assert _requeue(first, run, attempts_max=1)["gave_up"] == 1
     waiting = threads.submit(_close_correction, second, run, lease, USERS[0])
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
     first.commit()
 
-    closed = _commit(second, waiting)
+    closed = commit(second, waiting)
     assert (closed["accepted"], closed["state"]) == (False, "finished")
 
 
@@ -202,12 +165,12 @@ def test_nothing_of_a_run_that_is_cancelled_meanwhile_is_closed(
     run = _correcting(observer, USERS[:1])
     (lease,) = _lease(observer, run)
 
-    _call(first, "select end_reconciliation_run(%s, 'cancelled')", run)
+    call(first, "select end_reconciliation_run(%s, 'cancelled')", run)
     waiting = threads.submit(_close_correction, second, run, lease, USERS[0])
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
     first.commit()
 
-    assert _commit(second, waiting)["accepted"] is False
+    assert commit(second, waiting)["accepted"] is False
 
 
 def test_of_two_runs_that_write_one_is_refused(
@@ -215,10 +178,10 @@ def test_of_two_runs_that_write_one_is_refused(
 ) -> None:
     started = _start(first)
     waiting = threads.submit(_start, second)
-    _wait_until_blocked(observer, second)
+    wait_until_blocked(observer, second)
     first.commit()
 
-    refused = _commit(second, waiting)
+    refused = commit(second, waiting)
     assert (refused["refused"], refused["run"]["run_id"]) == ("run_active", started["run_id"])
 
 
@@ -230,12 +193,12 @@ def test_two_deciders_decide_once(
     _close_scan(observer, run, lease, USERS[:2])
 
     decide = "select decide_reconciliation_run(%s)"
-    decided = _call(first, decide, run)
-    waiting = threads.submit(_call, second, decide, run)
-    _wait_until_blocked(observer, second)
+    decided = call(first, decide, run)
+    waiting = threads.submit(call, second, decide, run)
+    wait_until_blocked(observer, second)
     first.commit()
 
-    assert _commit(second, waiting) == decided
+    assert commit(second, waiting) == decided
     assert decided["correct"]["pending"] == 2
 
 
@@ -259,7 +222,7 @@ def test_workers_that_lease_close_fail_and_requeue_at_once_do_not_deadlock(
         worker.result(timeout=60)
     _requeue(observer, run, attempts_max=3)
 
-    stored = _call(observer, "select get_reconciliation_run(%s)", run)
+    stored = call(observer, "select get_reconciliation_run(%s)", run)
     assert (stored["scan"]["pending"], stored["scan"]["leased"]) == (0, 0)
     counts = ("in_sync", "corrected", "would_correct", "transient", "changed_meanwhile", "failed")
     assert stored["users"] == sum(stored[name] for name in counts)
@@ -269,7 +232,7 @@ def test_slots_that_are_reserved_at_once_are_apart(url: str, threads: ThreadPool
     def reserve() -> list[float]:
         with psycopg.connect(url, autocommit=True) as session:
             query = "select reserve_script_slots('node', 0.01)"
-            return [_call(session, query)["wait_s"] for _ in range(5)]
+            return [call(session, query)["wait_s"] for _ in range(5)]
 
     workers = [threads.submit(reserve) for _ in range(4)]
     waits = sorted(wait_s for worker in workers for wait_s in worker.result(timeout=60))
@@ -284,23 +247,15 @@ Lease = tuple[int, str]
 """(chunk number, token)"""
 
 
-def _session(url: str) -> Connection:
-    """A session as PostgREST's: service_role, with the authenticator's statement_timeout."""
-    connection = psycopg.connect(url, options="-c statement_timeout=8s")
-    connection.execute("set role service_role")
-    connection.commit()
-    return connection
-
-
 def _start(session: Connection) -> Json:
     query = "select start_reconciliation_run(%s, 'full', false, 'ADMIN', %s)"
-    return _call(session, query, uuid4(), POLICY)
+    return call(session, query, uuid4(), POLICY)
 
 
 def _scanning(session: Connection, *, chunk_users: int) -> UUID:
     """A run whose chunks can be leased."""
     run = UUID(_start(session)["run_id"])
-    _call(session, "select plan_reconciliation_chunks(%s, %s)", run, chunk_users)
+    call(session, "select plan_reconciliation_chunks(%s, %s)", run, chunk_users)
     return run
 
 
@@ -309,7 +264,7 @@ def _correcting(session: Connection, differing: list[str]) -> UUID:
     run = _scanning(session, chunk_users=50_000)
     (lease,) = _lease(session, run)
     _close_scan(session, run, lease, differing)
-    _call(session, "select decide_reconciliation_run(%s)", run)
+    call(session, "select decide_reconciliation_run(%s)", run)
     return run
 
 
@@ -317,7 +272,7 @@ def _lease(
     session: Connection, run: UUID, limit: int = 1, lease_s: float = 60, attempts_max: int = 5
 ) -> list[Lease]:
     query = "select lease_reconciliation_chunks(%s, %s, %s, %s)"
-    leased = _call(session, query, run, lease_s, limit, attempts_max)
+    leased = call(session, query, run, lease_s, limit, attempts_max)
     return list(zip(leased["chunk_nos"], leased["tokens"], strict=True))
 
 
@@ -328,7 +283,7 @@ def _close_scan(session: Connection, run: UUID, lease: Lease, differing: list[st
         "select close_reconciliation_scan(%s, %s, %s, %s, 0, %s, 0, 7, 7, 1, %s, %s,"
         " %s::numeric[], %s::numeric[], %s, %s::text[], %s::text[])"
     )
-    return _call(
+    return call(
         session,
         query,
         *(run, *lease, count, count, differing, [True] * count),
@@ -341,40 +296,15 @@ def _close_correction(session: Connection, run: UUID, lease: Lease, user: str) -
         "select close_reconciliation_correction(%s, %s, %s, %s, array['transient'],"
         " array[1], array[1], array[8], array[null], array[null], 1)"
     )
-    return _call(session, query, run, *lease, [user])
+    return call(session, query, run, *lease, [user])
 
 
 def _fail(
     session: Connection, run: UUID, lease: Lease, phase: str = "correct", attempts_max: int = 1
 ) -> Json:
     query = "select fail_reconciliation_chunk(%s, %s, %s, %s, 'contract_timeout', 'slow', %s)"
-    return _call(session, query, run, phase, *lease, attempts_max)
+    return call(session, query, run, phase, *lease, attempts_max)
 
 
 def _requeue(session: Connection, run: UUID, attempts_max: int) -> Json:
-    return _call(session, "select requeue_reconciliation_chunks(%s, 0, %s)", run, attempts_max)
-
-
-def _commit(session: Connection, waiting: Future[Json]) -> Json:
-    answer = waiting.result(timeout=DEADLINE_S)
-    session.commit()
-    return answer
-
-
-def _wait_until_blocked(observer: Connection, session: Connection) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    query = "select wait_event_type = 'Lock' from pg_stat_activity where pid = %s"
-    while _one(observer, query, session.info.backend_pid) != (True,):
-        assert time.monotonic() < deadline, "the second session did not wait for a lock"
-        time.sleep(0.01)
-
-
-def _call(session: Connection, query: str, *parameters: object) -> Json:
-    answer: Json = _one(session, query, *parameters)[0]
-    return answer
-
-
-def _one(session: Connection, query: str, *parameters: object) -> tuple[Any, ...]:
-    row = session.execute(query.encode(), parameters).fetchone()
-    assert row is not None
-    return row
+    return call(session, "select requeue_reconciliation_chunks(%s, 0, %s)", run, attempts_max)
