@@ -29,7 +29,7 @@ from shared.http.lambda_http import is_http, lambda_handler
 from shared.observe.context import gauge
 from shared.observe.invocation import lambda_request_id, metrics_wanted, observed
 from shared.observe.metrics import Metric
-from shared.ports import Clock
+from shared.ports.clock import Clock
 from shared.services.plan_run import RunRequest
 from shared.services.run_history import RunHistory
 from shared.services.tick import Tick

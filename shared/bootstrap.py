@@ -22,7 +22,8 @@ from shared.core.address import parse_address
 from shared.core.chain_event import event_types
 from shared.core.errors import InvalidSettings
 from shared.observe.counting import CountingContract, counting_run_store
-from shared.ports import Clock, Pace
+from shared.ports.clock import Clock
+from shared.ports.contract import Pace
 from shared.services.batch_size import BatchSize
 from shared.services.changed_users import ChangedUsers
 from shared.services.engine import Engine, Ports

@@ -9,7 +9,7 @@ from shared.adapters.flow_channel import FlowChannel
 from shared.core.address import FlowAddress
 from shared.core.amount import FlowAmount
 from shared.core.errors import ContractBadAnswer
-from shared.ports import Pace
+from shared.ports.contract import Pace
 
 DEFAULT_SCRIPT = Path(__file__).parents[2] / "cadence" / "scripts" / "get_user_balances.cdc"
 

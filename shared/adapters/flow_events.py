@@ -9,7 +9,7 @@ from shared.adapters.flow_errors import events_error
 from shared.core.address import FlowAddress
 from shared.core.chain_event import ChainEvent, user_of
 from shared.core.errors import ContractBadAnswer, ContractHeightUnavailable
-from shared.ports import Pace
+from shared.ports.contract import Pace
 
 
 class FlowEvents:

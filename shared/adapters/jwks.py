@@ -10,7 +10,7 @@ import httpx
 from jwt import PyJWK, PyJWTError
 
 from shared.core.access import JwksUnreachable
-from shared.ports import Clock
+from shared.ports.clock import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.errors import QueueError
 from shared.core.queue_message import Message, encode
-from shared.ports import Clock
+from shared.ports.clock import Clock
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

@@ -13,7 +13,7 @@ from shared.adapters.supabase_rpc import amount, amount_text, bad_answer, call, 
 from shared.core.compare import LedgerPage
 from shared.core.errors import LedgerRefused
 from shared.core.outcome import Outcome
-from shared.ports import Correction, Written
+from shared.ports.ledger import Correction, Written
 
 
 def connect(*, url: str, service_role_key: str, rest_url: str | None, timeout_s: float) -> Client:

@@ -3,7 +3,7 @@
 from supabase import Client
 
 from shared.adapters.supabase_rpc import call, reading
-from shared.ports import Clock
+from shared.ports.clock import Clock
 
 
 class SupabaseRateBudget:

@@ -20,7 +20,7 @@ from shared.core.errors import ReconcileError, RunActive, RunNotApplicable, RunN
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.review import Halt
 from shared.core.run import ChunkRef, Closed, Lease, Leased, Requeued, Run, RunPlan, RunState
-from shared.ports import ScanFound
+from shared.ports.run_store import ScanFound
 
 
 class SupabaseRunStore:

@@ -26,7 +26,7 @@ from shared.http.entry import AdminView
 from shared.http.json_body import json_value
 from shared.http.problem import PROBLEM_TYPE, RETRY_AFTER_S, Problem
 from shared.http.statuses import problem_of
-from shared.ports import Idempotency
+from shared.ports.requests import Idempotency
 from shared.settings import settings
 
 KEY_HEADER = "Idempotency-Key"

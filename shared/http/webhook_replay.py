@@ -18,7 +18,7 @@ from shared.core.errors import ReconcileError
 from shared.core.keyed_request import Begun, KeyedRequest, RequestState
 from shared.http.answers import JSON_TYPE
 from shared.http.problem import RETRY_AFTER_S, Problem
-from shared.ports import Idempotency
+from shared.ports.requests import Idempotency
 
 REPLAYED_HEADER = "Webhook-Replayed"
 TTL_S = 3 * 24 * 3600.0

@@ -14,7 +14,8 @@ from shared.core.review import Halt
 from shared.core.run import Closed, Lease, Run, RunPlan, RunState
 from shared.observe.context import current, note_run
 from shared.observe.metrics import Metric
-from shared.ports import Contract, RunStore, ScanFound
+from shared.ports.contract import Contract
+from shared.ports.run_store import RunStore, ScanFound
 
 
 class CountingContract:

@@ -4,7 +4,8 @@ from functools import partial
 
 from shared.core.address import FlowAddress
 from shared.core.errors import EventGapTooLarge
-from shared.ports import EVENT_BLOCKS_MAX, Clock, ContractEvents
+from shared.ports.clock import Clock
+from shared.ports.contract import EVENT_BLOCKS_MAX, ContractEvents
 from shared.services.retry import Backoff, with_retry
 
 BLOCKS_MAX = 10_000

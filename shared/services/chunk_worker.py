@@ -12,7 +12,7 @@ from uuid import UUID
 from shared.core.compare import Candidate
 from shared.core.errors import ReconcileError
 from shared.core.run import Closed, Lease, Phase, Run
-from shared.ports import RunStore
+from shared.ports.run_store import RunStore
 from shared.services.correct import Corrector, SecondLook
 from shared.services.pipeline import ahead
 from shared.services.scan import Scanner

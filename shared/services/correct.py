@@ -15,7 +15,8 @@ from shared.core.errors import (
 )
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.policy import Policy
-from shared.ports import Clock, Correction, Ledger, Written
+from shared.ports.clock import Clock
+from shared.ports.ledger import Correction, Ledger, Written
 from shared.services.read_contract import ContractReader
 from shared.services.results import failed, of_candidate
 

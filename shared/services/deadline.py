@@ -1,6 +1,6 @@
 """When a function that may run only so long has to stop taking work."""
 
-from shared.ports import Clock
+from shared.ports.clock import Clock
 from shared.services.chunk_worker import ShouldStop
 
 RESERVE_S = 20.0

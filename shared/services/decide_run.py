@@ -4,7 +4,7 @@ from uuid import UUID
 
 from shared.core.review import review
 from shared.core.run import Run, RunState
-from shared.ports import RunStore
+from shared.ports.run_store import RunStore
 
 
 def decide(store: RunStore, run_id: UUID) -> Run:

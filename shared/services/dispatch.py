@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.core.run import ATTEMPTS_MAX, Requeued, Run, RunState
-from shared.ports import ChunkQueue, RunStore
+from shared.ports.chunk_queue import ChunkQueue
+from shared.ports.run_store import RunStore
 from shared.services.decide_run import decide
 
 MESSAGE_LOST_S = 900.0

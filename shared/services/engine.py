@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from shared.core.errors import InvalidSettings
 from shared.core.policy import Policy
-from shared.ports import ChunkQueue, Clock, Ledger, RunStore
+from shared.ports.chunk_queue import ChunkQueue
+from shared.ports.clock import Clock
+from shared.ports.ledger import Ledger
+from shared.ports.run_store import RunStore
 from shared.services.changed_users import ChangedUsers
 from shared.services.chunk_worker import ChunkWorker
 from shared.services.correct import Corrector

@@ -7,7 +7,8 @@ from uuid import UUID
 from shared.core.errors import ReconcileError
 from shared.core.outcome import Outcome
 from shared.core.run import ATTEMPTS_MAX, Lease, Phase, Run, RunState
-from shared.ports import Clock, RunStore
+from shared.ports.clock import Clock
+from shared.ports.run_store import RunStore
 from shared.services.chunk_worker import ChunkWorker, ShouldStop
 from shared.services.decide_run import decide
 

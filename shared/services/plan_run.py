@@ -10,7 +10,7 @@ from shared.core.errors import ReconcileError, RunActive
 from shared.core.outcome import Outcome
 from shared.core.policy import Policy
 from shared.core.run import Run, RunKind, RunPlan, RunState
-from shared.ports import RunStore
+from shared.ports.run_store import RunStore
 from shared.services.changed_users import ChangedUsers
 from shared.services.read_contract import ContractReader
 from shared.services.stored_results import StoredResults

@@ -10,7 +10,8 @@ from shared.core.outcome import ReconciliationResult
 from shared.core.queue_message import Message
 from shared.core.run import ATTEMPTS_MAX, ChunkRef, Lease, Phase
 from shared.core.user_batch import UserBatch
-from shared.ports import ChunkQueue, RunStore
+from shared.ports.chunk_queue import ChunkQueue
+from shared.ports.run_store import RunStore
 from shared.services.chunk_worker import ChunkWorker, ShouldStop, WorkedChunk
 from shared.services.dispatch import Dispatcher
 from shared.services.reconcile_named import NamedReconciler

@@ -22,7 +22,8 @@ from shared.core.errors import (
     ContractTimeout,
     ReconcileError,
 )
-from shared.ports import Clock, Contract
+from shared.ports.clock import Clock
+from shared.ports.contract import Contract
 from shared.services.batch_size import BatchSize
 from shared.services.retry import Backoff, with_retry
 

@@ -21,7 +21,9 @@ from shared.core.errors import (
 )
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.user_batch import UserBatch
-from shared.ports import ChunkQueue, Clock, Ledger
+from shared.ports.chunk_queue import ChunkQueue
+from shared.ports.clock import Clock
+from shared.ports.ledger import Ledger
 from shared.services.chunk_worker import ShouldStop
 from shared.services.correct import Corrector, SecondLook
 from shared.services.read_contract import ContractReader

@@ -10,7 +10,8 @@ from shared.core.amount import ZERO, FlowAmount, parse_amount
 from shared.core.errors import AmbiguousAddress, InvalidInput, LedgerRefused, ReconcileError
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.policy import Policy
-from shared.ports import Clock, Correction, Ledger, Written
+from shared.ports.clock import Clock
+from shared.ports.ledger import Correction, Ledger, Written
 from shared.services.read_contract import ContractReader
 
 RACES_MAX = 5

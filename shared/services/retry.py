@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from shared.core.errors import ReconcileError
-from shared.ports import Clock
+from shared.ports.clock import Clock
 
 T = TypeVar("T")
 

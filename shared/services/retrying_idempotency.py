@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from shared.core.keyed_request import Begun, KeyedRequest
-from shared.ports import Clock, Idempotency
+from shared.ports.clock import Clock
+from shared.ports.requests import Idempotency
 from shared.services.retry import Backoff, with_retry
 
 T = TypeVar("T")

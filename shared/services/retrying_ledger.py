@@ -9,7 +9,8 @@ from uuid import UUID
 
 from shared.core.compare import LedgerPage
 from shared.core.errors import LedgerLockTimeout, LedgerRefused, ReconcileError
-from shared.ports import Clock, Correction, Ledger, Written
+from shared.ports.clock import Clock
+from shared.ports.ledger import Correction, Ledger, Written
 from shared.services.retry import Backoff, with_retry
 
 T = TypeVar("T")

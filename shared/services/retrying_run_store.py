@@ -4,7 +4,8 @@ from functools import wraps
 from typing import Any, cast
 
 from shared.core.errors import RunActive
-from shared.ports import Clock, RunStore
+from shared.ports.clock import Clock
+from shared.ports.run_store import RunStore
 from shared.services.retry import Backoff, with_retry
 
 

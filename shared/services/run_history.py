@@ -4,7 +4,7 @@ from uuid import UUID
 
 from shared.core.run import Run, RunState
 from shared.core.sweep_result import SweepResult
-from shared.ports import RunStore
+from shared.ports.run_store import RunStore
 from shared.services.stored_results import StoredResults
 
 

@@ -20,7 +20,8 @@ from shared.core.compare import (
 from shared.core.errors import ReconcileError
 from shared.core.policy import Policy
 from shared.core.run import Lease
-from shared.ports import Ledger, ScanFound
+from shared.ports.ledger import Ledger
+from shared.ports.run_store import ScanFound
 from shared.services.pipeline import ahead
 from shared.services.read_contract import ContractReader
 

@@ -5,7 +5,7 @@ from typing import overload
 from uuid import UUID
 
 from shared.core.outcome import Outcome, ReconciliationResult
-from shared.ports import RunStore
+from shared.ports.run_store import RunStore
 
 PAGE_RESULTS = 1_000
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from shared.core.errors import RunNotFound
 from shared.core.run import Run, RunState
 from shared.core.sweep_result import SweepResult
-from shared.ports import RunStore
+from shared.ports.run_store import RunStore
 from shared.services.chunk_worker import ShouldStop
 from shared.services.inline_run import InlineRunner, Progress
 from shared.services.plan_run import RunPlanner, RunRequest

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from shared.core.errors import RunActive
 from shared.core.run import Run, RunKind, RunState
-from shared.ports import Clock, RunStore
+from shared.ports.clock import Clock
+from shared.ports.run_store import RunStore
 from shared.services.chunk_worker import ShouldStop
 from shared.services.dispatch import Dispatcher
 from shared.services.inline_run import InlineRunner

@@ -12,7 +12,8 @@ from shared.core.errors import ContractScriptFailed, ReconcileError
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.policy import Policy
 from shared.core.run import ATTEMPTS_MAX, ChunkRef, Lease, Run, RunPlan
-from shared.ports import Correction, Ledger, RunStore, ScanFound
+from shared.ports.ledger import Correction, Ledger
+from shared.ports.run_store import RunStore, ScanFound
 from tests.fakes.fake_clock import START, FakeClock
 from tests.fakes.fake_ledger import FakeLedger
 from tests.fakes.fake_run_store import FakeRunStore

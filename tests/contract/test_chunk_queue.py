@@ -14,7 +14,7 @@ from shared.adapters.system_clock import SystemClock
 from shared.core.chunk_message import decode
 from shared.core.errors import QueueError
 from shared.core.run import ATTEMPTS_MAX, ChunkRef, Phase
-from shared.ports import ChunkQueue
+from shared.ports.chunk_queue import ChunkQueue
 from tests.aws import SqsQueue
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_queue import FakeQueue

@@ -17,7 +17,7 @@ from shared.core.errors import (
     ContractLimitExceeded,
     ContractScriptFailed,
 )
-from shared.ports import Contract
+from shared.ports.contract import Contract
 from shared.services.read_contract import ContractReader
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_contract import FakeContract

@@ -10,7 +10,7 @@ import pytest
 from shared.adapters.supabase_idempotency import SupabaseIdempotency
 from shared.adapters.supabase_ledger import connect
 from shared.core.keyed_request import Begun, KeyedRequest, RequestState
-from shared.ports import Idempotency
+from shared.ports.requests import Idempotency
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_idempotency import FakeIdempotency
 from tools.stack import Stack

@@ -15,7 +15,7 @@ from shared.core.errors import (
     LedgerRefused,
 )
 from shared.core.outcome import Outcome
-from shared.ports import Correction, Ledger, Written
+from shared.ports.ledger import Correction, Ledger, Written
 from tests.fakes.fake_ledger import FakeLedger
 from tools.stack import Stack
 

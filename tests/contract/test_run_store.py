@@ -33,7 +33,7 @@ from shared.core.run import (
     RunKind,
     RunState,
 )
-from shared.ports import RunStore
+from shared.ports.run_store import RunStore
 from tests.contract.run_stores import (
     HEIGHT,
     LEASE_S,

@@ -13,7 +13,7 @@ from shared.core.errors import (
     LedgerRefused,
 )
 from shared.core.outcome import Outcome
-from shared.ports import Correction, Written
+from shared.ports.ledger import Correction, Written
 from tests.fakes.faults import Faulty
 
 ROWS_MAX = 50_000

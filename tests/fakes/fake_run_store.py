@@ -30,7 +30,7 @@ from shared.core.run import (
     RunPlan,
     RunState,
 )
-from shared.ports import ScanFound
+from shared.ports.run_store import ScanFound
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_ledger import ROWS_MAX, AuditRow, FakeLedger
 from tests.fakes.run_rows import (

@@ -10,8 +10,18 @@ import pytest
 from tools.bench.cold import function_names
 
 ROOT = Path(__file__).parents[2]
-PUT_OFF = {"supabase", "flow_py_sdk", "httpx", "boto3", "botocore", "rich", "reportlab", "jwt"}
-PUT_OFF_BY_SERVICES = {"boto3", "botocore", "reportlab", "shared.cli"}
+PUT_OFF = {
+    "supabase",
+    "flow_py_sdk",
+    "httpx",
+    "boto3",
+    "botocore",
+    "rich",
+    "reportlab",
+    "apprise",
+    "jwt",
+}
+PUT_OFF_BY_SERVICES = {"boto3", "botocore", "reportlab", "apprise", "shared.cli"}
 
 
 def imported(*modules: str) -> set[str]:

@@ -11,7 +11,7 @@ from shared.core.errors import (
     LedgerRefused,
     ReconcileError,
 )
-from shared.ports import Correction, Written
+from shared.ports.ledger import Correction, Written
 from shared.services.retry import Backoff, with_retry
 from shared.services.retrying_ledger import RetryingLedger
 from tests.fakes.fake_clock import FakeClock

@@ -6,7 +6,7 @@ import pytest
 from shared.core.errors import ContractUnreachable, LedgerUnreachable, ReconcileError
 from shared.core.policy import Policy
 from shared.core.run import ChunkRef, Lease, Phase
-from shared.ports import ScanFound
+from shared.ports.run_store import ScanFound
 from shared.services.scan import Scanner
 from tests.fakes.fake_contract import FIRST_HEIGHT
 from tests.unit.users import user

@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.errors import LedgerUnreachable
 from shared.core.outcome import Outcome, ReconciliationResult
-from shared.ports import RunStore
+from shared.ports.run_store import RunStore
 from shared.services.stored_results import PAGE_RESULTS, StoredResults
 from tests.unit.runs import RUN_ID, STARTED
 

@@ -11,7 +11,7 @@ from supabase import Client, ClientOptions, create_client
 from shared.adapters.supabase_ledger import SupabaseLedger, connect
 from shared.core.amount import FlowAmount
 from shared.core.errors import LedgerBadAnswer, LedgerTimeout, LedgerUnauthorized
-from shared.ports import Correction
+from shared.ports.ledger import Correction
 
 CORRECTION = Correction(
     user_address="0xf8d6e0586b0a20c7",

@@ -26,7 +26,7 @@ from shared.core.errors import (
 from shared.core.outcome import Outcome
 from shared.core.policy import Policy
 from shared.core.run import ChunkRef, Lease, Phase, RunPlan, RunState
-from shared.ports import ScanFound
+from shared.ports.run_store import ScanFound
 from tests.fakes.fake_clock import FakeClock
 
 RUN_ID = uuid4()

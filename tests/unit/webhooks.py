@@ -9,7 +9,7 @@ from typing import Any
 from standardwebhooks import Webhook
 from werkzeug.test import Client, TestResponse
 
-from shared.ports import ChunkQueue
+from shared.ports.chunk_queue import ChunkQueue
 from tests.fakes.fake_access_node import event_payload
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_contract import FIRST_HEIGHT

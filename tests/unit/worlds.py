@@ -6,7 +6,7 @@ from shared.core.amount import FlowAmount
 from shared.core.outcome import ReconciliationResult
 from shared.core.policy import Policy
 from shared.core.sweep_result import SweepResult
-from shared.ports import ChunkQueue
+from shared.ports.chunk_queue import ChunkQueue
 from shared.services.changed_users import ChangedUsers
 from shared.services.engine import Engine, Ports
 from shared.services.read_contract import ContractReader

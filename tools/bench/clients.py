@@ -10,7 +10,8 @@ from shared.adapters.loop_thread import shared_loop_thread
 from shared.adapters.supabase_ledger import SupabaseLedger, connect
 from shared.adapters.unpaced import Unpaced
 from shared.core.address import parse_address
-from shared.ports import Contract, Ledger
+from shared.ports.contract import Contract
+from shared.ports.ledger import Ledger
 from shared.settings import settings
 
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from shared.core.address import FlowAddress
 from shared.core.amount import FlowAmount, parse_amount
-from shared.ports import Correction, Ledger
+from shared.ports.ledger import Correction, Ledger
 from tools.bench.clients import Clients
 from tools.bench.errors import BenchError
 from tools.bench.world import World

@@ -9,7 +9,8 @@ from shared.core.compare import Candidate, LedgerPage
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.policy import Policy
 from shared.core.run import Lease, Run, RunPlan, RunState
-from shared.ports import Correction, Ledger, RunStore, ScanFound
+from shared.ports.ledger import Correction, Ledger
+from shared.ports.run_store import RunStore, ScanFound
 from tools.bench.costs import Costs
 
 HEIGHT = 1

@@ -11,7 +11,7 @@ import httpx
 
 from shared.core.chain_event import ChainEvent
 from shared.core.errors import ReconcileError
-from shared.ports import EVENT_BLOCKS_MAX
+from shared.ports.contract import EVENT_BLOCKS_MAX
 from tools.indexer.bookmark import Bookmark
 
 EVENTS_MAX = 1_000

@@ -1,119 +1,15 @@
-"""What the services need of the outside world. Adapters implement these; fakes do so in tests."""
+"""Runs, their chunks and results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from shared.core.address import FlowAddress
-from shared.core.amount import FlowAmount
-from shared.core.compare import Candidate, Failure, LedgerPage
+from shared.core.compare import Candidate, Failure
 from shared.core.errors import ReconcileError
-from shared.core.keyed_request import Begun, KeyedRequest
 from shared.core.outcome import Outcome, ReconciliationResult
-from shared.core.queue_message import Message
 from shared.core.review import Halt
-from shared.core.run import (
-    ChunkRef,
-    Closed,
-    Lease,
-    Leased,
-    Requeued,
-    Run,
-    RunPlan,
-    RunState,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """One row of a set-based write. `expected_balance` None = no such row existed when read."""
-
-    user_address: str
-    contract_balance: FlowAmount
-    expected_balance: FlowAmount | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What a procedure answered for one user; balances in units of 1e-8 FLOW."""
-
-    outcome: Outcome
-    old_balance: FlowAmount | None
-    new_balance: FlowAmount | None
-    audit_id: str | None = None
-    code: str | None = None
-    error: str | None = None
-
-
-class Ledger(Protocol):
-    """The mirror in Supabase. Every method may raise LedgerError.
-
-    A write that raised changed nothing or, when only its answer was lost, is repeated safely
-    under the same run id.
-    """
-
-    def count_users(self) -> int:
-        """How many rows the ledger has."""
-
-    def list_balances(
-        self, after: str | None, limit: int, through: str | None = None
-    ) -> LedgerPage:
-        """The next `limit` rows in key order with after < key <= through (None: no bound).
-
-        A page shorter than `limit` is the last of its range.
-        """
-
-    def get_balances(self, user_addresses: Sequence[str]) -> LedgerPage:
-        """The rows that exist among these keys, matched exactly as stored, in any order."""
-
-    def correct_user(
-        self,
-        correction: Correction,
-        *,
-        block_height: int,
-        admin_address: str,
-        run_id: UUID,
-    ) -> Written:
-        """Correct one user, with an audit row even when nothing differs.
-
-        `expected_balance` None makes no condition. Raises LedgerRefused with the procedure's code.
-        """
-
-    def correct_users(
-        self,
-        corrections: Sequence[Correction],
-        *,
-        block_height: int,
-        admin_address: str,
-        run_id: UUID,
-    ) -> list[Written]:
-        """Correct many users in one transaction, compare-and-set; one answer each, in order."""
-
-
-class Contract(Protocol):
-    """The source of truth on chain. Every method may raise ContractError."""
-
-    def latest_height(self) -> int:
-        """The height of the latest sealed block."""
-
-    def balances_at(self, addresses: Sequence[FlowAddress], block_height: int) -> list[FlowAmount]:
-        """One script for all of these users at that height; one balance each, in order."""
-
-
-class ContractEvents(Protocol):
-    """What happened on chain. May raise ContractError."""
-
-    def users_changed(self, from_height: int, to_height: int) -> set[FlowAddress]:
-        """Whom the contract's events name in these blocks, both included, EVENT_BLOCKS_MAX at most.
-
-        Raises ContractHeightUnavailable when the node has pruned or not yet seen one of them.
-        """
-
-
-EVENT_BLOCKS_MAX = 250
-"""Blocks whose events the Access API gives in one call."""
+from shared.core.run import ChunkRef, Closed, Lease, Leased, Requeued, Run, RunPlan, RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,48 +131,3 @@ class RunStore(Protocol):
 
     def count_results(self, run_id: UUID, outcomes: Sequence[Outcome] | None = None) -> int:
         """How many that are."""
-
-
-class ChunkQueue(Protocol):
-    """Messages that each name one chunk, or users. May raise QueueError."""
-
-    def send(self, messages: Sequence[Message], delay_s: float = 0.0) -> None:
-        """Queue a message for each; delivered after at least `delay_s`, 900 at most."""
-
-
-class Idempotency(Protocol):
-    """What was answered to whom under which key. Every method may raise LedgerError."""
-
-    def begin(self, request: KeyedRequest, *, ttl_s: float, lease_s: float) -> Begun:
-        """Ask whether to carry it out: NEW leases it for `lease_s`; the key lives for `ttl_s`."""
-
-    def finish(self, request: KeyedRequest, *, status: int, body: str) -> bool:
-        """Store the answer; False when another attempt has taken the request over."""
-
-    def abandon(self, request: KeyedRequest) -> None:
-        """Give back a request that has no answer to keep, so that it may be tried again."""
-
-
-class RequestSlots(Protocol):
-    """How often an actor may ask. May raise LedgerError."""
-
-    def take(self, actor: str, per_min: int) -> float:
-        """Take one of an actor's `per_min` requests; seconds to wait when none is left, else 0."""
-
-
-class Pace(Protocol):
-    """How fast the access node may be asked."""
-
-    def wait(self) -> None:
-        """Return when the next call may be made. May raise LedgerError if the budget is shared."""
-
-
-class Clock(Protocol):
-    def now(self) -> datetime:
-        """The current time, aware, in UTC."""
-
-    def monotonic_s(self) -> float:
-        """Seconds that only go forward."""
-
-    def sleep(self, duration_s: float) -> None:
-        """Wait."""
