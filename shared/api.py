@@ -1,8 +1,12 @@
 """The two calls that most callers need. Synchronous; fine inside a running event loop too."""
 
+from typing import TYPE_CHECKING
+
 from shared.core.admin import DEFAULT_ADMIN_ADDRESS
 from shared.core.outcome import ReconciliationResult
-from shared.core.sweep_result import SweepResult
+
+if TYPE_CHECKING:  # one user's reconcile starts without what a sweep needs
+    from shared.core.sweep_result import SweepResult
 
 
 def reconcile_user_balance(
@@ -20,7 +24,7 @@ def reconcile_user_balance(
 
 def reconcile_all_users(
     admin_address: str = DEFAULT_ADMIN_ADDRESS, dry_run: bool = False
-) -> SweepResult:
+) -> "SweepResult":
     """Find everyone whose balances differ and, unless `dry_run`, correct them.
 
     Returns a sequence with one result for each user who was not in sync or failed, in key order,

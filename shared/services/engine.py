@@ -1,39 +1,49 @@
-"""The use cases, put together on ports alone: `bootstrap` gives them the real ones, tests fakes."""
+"""The use cases, put together on ports alone: `bootstrap` gives them the real ones, tests fakes.
 
-from dataclasses import dataclass
+Each is imported and made at its first use: a function pays at its start for no other's.
+"""
+
+from typing import TYPE_CHECKING, Protocol
 
 from shared.core.errors import InvalidSettings
 from shared.core.policy import Policy
-from shared.ports.chunk_queue import ChunkQueue
-from shared.ports.clock import Clock
-from shared.ports.ledger import Ledger
-from shared.ports.run_store import RunStore
-from shared.services.changed_users import ChangedUsers
-from shared.services.chunk_worker import ChunkWorker
-from shared.services.correct import Corrector
-from shared.services.dispatch import Dispatcher
-from shared.services.inline_run import InlineRunner
-from shared.services.plan_run import RunPlanner
-from shared.services.queue_worker import QueueWorker
-from shared.services.read_contract import ContractReader
-from shared.services.reconcile_named import NamedReconciler
-from shared.services.reconcile_user import UserReconciler
-from shared.services.run_history import RunHistory
-from shared.services.scan import Scanner
-from shared.services.sweep import Sweeper
-from shared.services.tick import Ticker
+from shared.services.made_once import made_once
+
+if TYPE_CHECKING:
+    from shared.ports.chunk_queue import ChunkQueue
+    from shared.ports.clock import Clock
+    from shared.ports.ledger import Ledger
+    from shared.ports.run_store import RunStore
+    from shared.services.changed_users import ChangedUsers
+    from shared.services.chunk_worker import ChunkWorker
+    from shared.services.correct import Corrector
+    from shared.services.dispatch import Dispatcher
+    from shared.services.inline_run import InlineRunner
+    from shared.services.plan_run import RunPlanner
+    from shared.services.queue_worker import QueueWorker
+    from shared.services.read_contract import ContractReader
+    from shared.services.reconcile_named import NamedReconciler
+    from shared.services.reconcile_user import UserReconciler
+    from shared.services.run_history import RunHistory
+    from shared.services.sweep import Sweeper
+    from shared.services.tick import Ticker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class Ports(Protocol):
     """What the use cases run on; `queue` None: chunks are worked in line."""
 
-    ledger: Ledger
-    store: RunStore
-    contract: ContractReader
-    changed_users: ChangedUsers
-    clock: Clock
-    queue: ChunkQueue | None = None
+    @property
+    def ledger(self) -> "Ledger": ...
+    @property
+    def store(self) -> "RunStore": ...
+    @property
+    def contract(self) -> "ContractReader": ...
+    @property
+    def changed_users(self) -> "ChangedUsers": ...
+    @property
+    def clock(self) -> "Clock": ...
+    @property
+    def queue(self) -> "ChunkQueue | None": ...
 
 
 class Engine:
@@ -43,43 +53,108 @@ class Engine:
         self, ports: Ports, policy: Policy, *, lease_s: float = 120.0, rotate_chunks: int = 1
     ) -> None:
         self.clock = ports.clock
-        self.user_reconciler = UserReconciler(ports.ledger, ports.contract, ports.clock, policy)
-        self.runs = RunHistory(ports.store)
-        self.planner = planner = RunPlanner(
-            ports.store, ports.contract, ports.changed_users, policy, rotate_chunks=rotate_chunks
-        )
-        corrector = Corrector(ports.ledger, ports.contract, ports.clock)
-        worker = ChunkWorker(Scanner(ports.ledger, ports.contract), corrector, ports.store)
-        self.named_reconciler = NamedReconciler(
+        self._ports = ports
+        self._policy = policy
+        self._lease_s = lease_s
+        self._rotate_chunks = rotate_chunks
+
+    @made_once
+    def user_reconciler(self) -> "UserReconciler":
+        from shared.services.reconcile_user import UserReconciler
+
+        ports = self._ports
+        return UserReconciler(ports.ledger, ports.contract, ports.clock, self._policy)
+
+    @made_once
+    def named_reconciler(self) -> "NamedReconciler":
+        from shared.services.reconcile_named import NamedReconciler
+
+        ports = self._ports
+        return NamedReconciler(
             ports.ledger,
             ports.contract,
             self.user_reconciler,
-            corrector,
+            self._corrector,
             ports.clock,
             ports.queue,
         )
-        runner = InlineRunner(ports.store, worker, ports.clock, lease_s=lease_s)
-        self.sweeper = Sweeper(ports.store, planner, runner)
-        dispatcher: Dispatcher | None = None
-        self._queue_worker: QueueWorker | None = None
-        if ports.queue is not None:
-            dispatcher = Dispatcher(ports.store, ports.queue)
-            self._queue_worker = QueueWorker(
-                ports.store,
-                worker,
-                self.named_reconciler,
-                ports.queue,
-                dispatcher,
-                lease_s=lease_s,
-            )
-        self.ticker = Ticker(ports.store, planner, runner, dispatcher, ports.clock)
 
-    @property
-    def queue_worker(self) -> QueueWorker:
+    @made_once
+    def runs(self) -> "RunHistory":
+        from shared.services.run_history import RunHistory
+
+        return RunHistory(self._ports.store)
+
+    @made_once
+    def planner(self) -> "RunPlanner":
+        from shared.services.plan_run import RunPlanner
+
+        return RunPlanner(
+            self._ports.store,
+            self._ports.contract,
+            self._ports.changed_users,
+            self._policy,
+            rotate_chunks=self._rotate_chunks,
+        )
+
+    @made_once
+    def sweeper(self) -> "Sweeper":
+        from shared.services.sweep import Sweeper
+
+        return Sweeper(self._ports.store, self.planner, self._runner)
+
+    @made_once
+    def ticker(self) -> "Ticker":
+        from shared.services.tick import Ticker
+
+        ports = self._ports
+        return Ticker(ports.store, self.planner, self._runner, self._dispatcher, ports.clock)
+
+    @made_once
+    def queue_worker(self) -> "QueueWorker":
         """Raises InvalidSettings when there is no queue."""
-        if self._queue_worker is None:
+        from shared.services.queue_worker import QueueWorker
+
+        ports = self._ports
+        if ports.queue is None or self._dispatcher is None:
             raise InvalidSettings(
                 "RECONCILE_QUEUE_URL: there is no queue to work chunks from",
                 remedy="Set it to the URL of the SQS queue that invokes sweep_chunk.",
             )
-        return self._queue_worker
+        return QueueWorker(
+            ports.store,
+            self._worker,
+            self.named_reconciler,
+            ports.queue,
+            self._dispatcher,
+            lease_s=self._lease_s,
+        )
+
+    @made_once
+    def _corrector(self) -> "Corrector":
+        from shared.services.correct import Corrector
+
+        return Corrector(self._ports.ledger, self._ports.contract, self._ports.clock)
+
+    @made_once
+    def _worker(self) -> "ChunkWorker":
+        from shared.services.chunk_worker import ChunkWorker
+        from shared.services.scan import Scanner
+
+        ports = self._ports
+        return ChunkWorker(Scanner(ports.ledger, ports.contract), self._corrector, ports.store)
+
+    @made_once
+    def _runner(self) -> "InlineRunner":
+        from shared.services.inline_run import InlineRunner
+
+        ports = self._ports
+        return InlineRunner(ports.store, self._worker, ports.clock, lease_s=self._lease_s)
+
+    @made_once
+    def _dispatcher(self) -> "Dispatcher | None":
+        if self._ports.queue is None:
+            return None
+        from shared.services.dispatch import Dispatcher
+
+        return Dispatcher(self._ports.store, self._ports.queue)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench.cold import function_names
+from tools.bench.cold import USES, function_names, modules_of
 
 ROOT = Path(__file__).parents[2]
 PUT_OFF = {
@@ -40,3 +40,16 @@ def test_a_functions_module_puts_the_clients_off(function: str) -> None:
 
 def test_the_services_put_off_what_few_calls_need() -> None:
     assert not imported("shared.bootstrap") & PUT_OFF_BY_SERVICES
+
+
+def test_the_bench_knows_what_every_function_uses() -> None:
+    assert sorted(USES) == function_names()
+
+
+def test_one_users_reconcile_starts_without_the_sweeps_modules() -> None:
+    assert not set(modules_of("reconcile_user")) & {
+        "shared.adapters.supabase_run_store",
+        "shared.core.run",
+        "shared.services.sweep",
+        "boto3",
+    }

@@ -11,7 +11,8 @@ from shared.core.errors import ContractUnreachable, LedgerTimeout
 from shared.core.policy import Policy
 from shared.core.run import ATTEMPTS_MAX, ChunkRef, Closed, Lease, Phase, RunState
 from shared.observe.context import Invocation, count_results, entered
-from shared.observe.counting import CountingContract, counting_run_store
+from shared.observe.counting_contract import CountingContract
+from shared.observe.counting_run_store import counting_run_store
 from shared.ports.run_store import RunStore, ScanFound
 from shared.services.read_contract import ContractReader
 from shared.services.retrying_run_store import retrying_run_store

@@ -24,7 +24,7 @@ from shared.core.outcome import Outcome
 from shared.core.policy import Policy
 from shared.core.run import ACTIVE, ChunkRef, Run, RunState
 from shared.services.changed_users import ChangedUsers
-from shared.services.engine import Engine, Ports
+from shared.services.engine import Engine
 from shared.services.plan_run import RunRequest
 from shared.services.read_contract import ContractReader
 from shared.services.retry import Backoff
@@ -35,6 +35,7 @@ from tests.fakes.fake_ledger import AuditRow, FakeLedger, Row
 from tests.fakes.fake_queue import FakeQueue
 from tests.fakes.fake_run_store import FakeRunStore
 from tests.unit.users import user
+from tests.unit.worlds import PortSet
 
 USERS = [user(number) for number in range(1, 4)]
 POLICY = Policy(batch_size=2, settle_s=30, halt_share=1, halt_unread_share=1)
@@ -236,7 +237,7 @@ class RunModel(RuleBasedStateMachine):
     def _engine(self, stepped: Stepped, *, rotate_chunks: int = 1) -> Engine:
         contract = stepped(self.contract)
         once = Backoff(attempts_max=1)
-        ports = Ports(
+        ports = PortSet(
             ledger=stepped(self.ledger),
             store=stepped(self.store),
             contract=ContractReader(contract, self.clock, once),

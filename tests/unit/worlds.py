@@ -1,14 +1,18 @@
 """A ledger, a contract and a run store in memory, and the services over them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from shared.core.amount import FlowAmount
 from shared.core.outcome import ReconciliationResult
 from shared.core.policy import Policy
 from shared.core.sweep_result import SweepResult
 from shared.ports.chunk_queue import ChunkQueue
+from shared.ports.clock import Clock
+from shared.ports.ledger import Ledger
+from shared.ports.run_store import RunStore
 from shared.services.changed_users import ChangedUsers
-from shared.services.engine import Engine, Ports
+from shared.services.engine import Engine
 from shared.services.read_contract import ContractReader
 from shared.services.retry import Backoff
 from shared.services.retrying_ledger import RetryingLedger
@@ -22,6 +26,18 @@ from tests.fakes.fake_run_store import FakeRunStore
 CAREFREE = Policy(settle_s=0, halt_share=1, halt_unread_share=1)
 """Nothing halts and nothing waits."""
 LEASE_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortSet:
+    """The ports, made already."""
+
+    ledger: Ledger
+    store: RunStore
+    contract: ContractReader
+    changed_users: ChangedUsers
+    clock: Clock
+    queue: ChunkQueue | None = None
 
 
 class World(Engine):
@@ -47,7 +63,7 @@ class World(Engine):
         self.store = FakeRunStore(self.ledger, clock)
         self.reader = ContractReader(self.contract, clock, backoff)
         self.retrying = RetryingLedger(self.ledger, clock, backoff)
-        ports = Ports(
+        ports = PortSet(
             ledger=self.retrying,
             store=retrying_run_store(self.store, clock, backoff),
             contract=self.reader,

@@ -16,39 +16,62 @@ from tools.stack.progress import Progress
 ROUNDS = 7
 _ROOT = Path(__file__).parents[2]
 _LIBRARIES = ("supabase", "flow_py_sdk", "functions_framework")
-_FIRST_CALL = "shared.bootstrap"
-"""What every function imports at its first call: both clients and the services over them."""
-_PROGRAM = """
+USES = {
+    "reconcile_user": ("request_slots", "idempotency", "user_reconciler"),
+    "dry_run_report": ("request_slots", "sweeper"),
+    "sweep": ("request_slots", "idempotency", "ticker", "runs"),
+    "sweep_chunk": ("queue_worker",),
+    "indexer_webhook": ("webhooks", "named_reconciler"),
+}
+"""Which services a function uses for its first answer; they are imported and made at first use."""
+_MODULES = """
+import importlib, json, sys
+importlib.import_module(sys.argv[1])
+from shared.bootstrap import services
+for name in sys.argv[2:]:
+    getattr(services(), name)
+print(json.dumps([name for name in sys.modules if name != "__main__"]))
+"""
+_TIMES = """
 import importlib, json, sys, time
 times = []
-for name in sys.argv[1:]:
-    began = time.perf_counter()
+for name in json.load(sys.stdin):
+    began = time.process_time()
     importlib.import_module(name)
-    times.append(time.perf_counter() - began)
+    times.append(time.process_time() - began)
 print(json.dumps(times))
 """
+_SETTINGS = {
+    "SUPABASE_URL": "http://127.0.0.1:1",
+    "SUPABASE_SERVICE_ROLE_KEY": "nobody-is-asked-at-this-address",
+    "FLOW_ACCESS_NODE": "127.0.0.1:1",
+    "FLOW_CONTRACT_ADDRESS": "0x0000000000000001",
+    "RECONCILE_QUEUE_URL": "http://127.0.0.1:1/queue",
+}
+"""Enough to make the services; nothing is connected to."""
 
 
 def cold_start(progress: Progress, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Seconds that imports take in new interpreters, the best of `rounds`, files and bytecode in
-    the system's cache. Libraries alone and functions take turns.
+    """CPU seconds that imports take in new interpreters, the best of `rounds`, with files and
+    bytecode in the system's cache. Libraries alone and functions take turns.
 
     The ratio is that of everything a function imports until its first answer, not of its module
-    alone, which puts the clients off.
+    alone, which puts the clients off. boto3 is not in it: only a message that is sent needs it.
     """
     names = function_names()
     progress(f"Importing {len(names)} functions in new interpreters")
+    modules = {name: modules_of(name) for name in names}
     libraries: list[float] = []
     imports: dict[str, list[list[float]]] = {name: [] for name in names}
     for _ in range(rounds):
         libraries.append(sum(_import_s(_LIBRARIES)))
         for name in names:
-            imports[name].append(_import_s((f"functions.{name}", _FIRST_CALL)))
+            imports[name].append(_import_s((f"functions.{name}", *modules[name])))
     whole = {name: min(map(sum, times)) for name, times in imports.items()}
     libraries_s = min(libraries)
     return {
         "cold_libraries_s": libraries_s,
-        "cold_module_s": {name: min(first for first, _ in imports[name]) for name in names},
+        "cold_module_s": {name: min(times[0] for times in imports[name]) for name in names},
         "cold_import_s": whole,
         "cold_import_ratio": max(whole.values()) / libraries_s,
     }
@@ -83,16 +106,25 @@ def function_names() -> list[str]:
     return [module.stem for module in modules if module.stem != "__init__"]
 
 
+def modules_of(function: str) -> list[str]:
+    """All that is imported when its services are made, in order."""
+    modules: list[str] = json.loads(
+        _output(["-c", _MODULES, f"functions.{function}", *USES[function]], os.environ | _SETTINGS)
+    )
+    return modules
+
+
 def _import_s(modules: Sequence[str]) -> list[float]:
-    times: list[float] = json.loads(_output(["-c", _PROGRAM, *modules], os.environ))
+    times: list[float] = json.loads(_output(["-c", _TIMES], os.environ, json.dumps(modules)))
     return times
 
 
-def _output(arguments: Sequence[str], variables: Mapping[str, str]) -> str:
+def _output(arguments: Sequence[str], variables: Mapping[str, str], given: str = "") -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=_ROOT,
         env=dict(variables),
+        input=given,
         capture_output=True,
         text=True,
         check=False,

@@ -1,36 +1,18 @@
-"""Ports that count for the invocation at hand. Only what was stored is counted, so a message that
-comes twice counts once."""
+"""A run store that counts for the invocation at hand. Only what was stored is counted, so a message
+that comes twice counts once."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
-from shared.core.address import FlowAddress
-from shared.core.amount import FlowAmount
 from shared.core.errors import ReconcileError
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.review import Halt
 from shared.core.run import Closed, Lease, Run, RunPlan, RunState
 from shared.observe.context import current, note_run
 from shared.observe.metrics import Metric
-from shared.ports.contract import Contract
 from shared.ports.run_store import RunStore, ScanFound
-
-
-class CountingContract:
-    """A contract whose scripts are counted."""
-
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
-
-    def latest_height(self) -> int:
-        return self._contract.latest_height()
-
-    def balances_at(self, addresses: Sequence[FlowAddress], block_height: int) -> list[FlowAmount]:
-        if (invocation := current()) is not None:
-            invocation.count(Metric.SCRIPT_CALLS)
-        return self._contract.balances_at(addresses, block_height)
 
 
 def counting_run_store(store: RunStore) -> RunStore:
