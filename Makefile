@@ -16,8 +16,9 @@ help: ## List the targets
 demo: $(INSTALLED) check-node ## Show it at work on a local stack, from drift to correction
 	@$(BIN)/python -m tools.demo
 
-test: lint check-node ## Lint, then run all tests (they start local stacks of their own)
-	@$(BIN)/python -m pytest
+test: lint check-node ## Lint, then run all tests (they start local stacks of their own, and a browser)
+	@$(BIN)/python -m tools.browser
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED) ## Check style, types and the direction of imports
 	@$(BIN)/python -m ruff check .

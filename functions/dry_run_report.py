@@ -1,9 +1,9 @@
-"""GET /: what a sweep would change now, as JSON or CSV. It writes no balance and no audit row.
+"""GET /: what a sweep would change now, as JSON, CSV or PDF. It writes no balance and no audit row.
 
-`?format=json|csv`, or else the Accept header, or else JSON: `{"summary": …, "results": […]}`, where
-`summary` is the run, which is stored and can be applied by its `runId`, and `results` has everyone
-who is not in sync or could not be read. An unknown parameter or format is a 400, an Accept header
-that allows neither a 406. HEAD checks the request and runs no sweep.
+`?format=json|csv|pdf`, or else the Accept header, or else JSON: `{"summary": …, "results": […]}`,
+where `summary` is the run, which is stored and can be applied by its `runId`, and `results` has
+everyone who is not in sync or could not be read. An unknown parameter or format is a 400, an Accept
+header that allows none of them a 406. HEAD checks the request and runs no sweep.
 """
 
 import json
@@ -19,32 +19,40 @@ from shared.http.answers import JSON_TYPE, streamed_response
 from shared.http.entry import http_function
 from shared.http.formats import chosen_format
 from shared.http.lambda_http import lambda_handler
+from shared.http.report_answer import REPORT_MEDIA_TYPES, head_response, report_response
 from shared.reports.csv_report import csv_lines
-
-_MEDIA_TYPES = {"json": JSON_TYPE, "csv": "text/csv"}
-_CSV_TYPE = "text/csv; charset=utf-8"
+from shared.reports.formats import CSV_TYPE
 
 
 @http_function(methods=("GET", "HEAD"), permission=Permission.READ)
 def dry_run_report(request: Request, actor: Actor) -> Response:
     """Choose the format, sweep without writing, render."""
-    wanted = chosen_format(request, _MEDIA_TYPES)
+    wanted = chosen_format(request, REPORT_MEDIA_TYPES)
     if request.method == "HEAD":
-        # Streamed, so that it has no Content-Length: only a sweep would tell.
-        response = streamed_response((), _CSV_TYPE if wanted == "csv" else JSON_TYPE)
+        response = head_response(wanted)
     else:
-        response = _rendered(reconcile_all_users(actor.name, dry_run=True), wanted)
+        response = _rendered(reconcile_all_users(actor.name, dry_run=True), wanted, actor)
     response.vary.add("Accept")
     return response
 
 
-def _rendered(found: SweepResult, wanted: str) -> Response:
+def _rendered(found: SweepResult, wanted: str, actor: Actor) -> Response:
     if wanted == "json":
         return streamed_response(_json_parts(found), JSON_TYPE)
-    response = streamed_response(csv_lines(found), _CSV_TYPE)
-    name = f"dry-run-{found.summary.run_id}.csv"
+    if wanted == "pdf":
+        response = _pdf(found, actor)
+    else:
+        response = streamed_response(csv_lines(found), CSV_TYPE)
+    name = f"dry-run-{found.summary.run_id}.{wanted}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _pdf(found: SweepResult, actor: Actor) -> Response:
+    from shared.bootstrap import services  # here, because importing both clients takes a second
+
+    made = services()
+    return report_response(made.reports.swept(found, actor.name), "pdf", made.report_store)
 
 
 def _json_parts(found: SweepResult) -> Iterator[str]:

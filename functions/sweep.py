@@ -106,6 +106,8 @@ def _tick(body: SweepBody, admin_address: str, left_s: float) -> Tick:
         incremental=body.incremental,
         should_stop=before_deadline(asked_for.clock, left_s),
     )
+    if not (tick.run.dry_run or tick.run.is_active):
+        asked_for.announcer.announce_quietly()
     if metrics_wanted(settings()):
         _note_age(asked_for.runs, asked_for.clock)
     return tick

@@ -37,6 +37,8 @@ def _worked(event: dict[str, Any], left_s: float) -> dict[str, Any]:
     asked_for = services()
     handled = asked_for.queue_worker.handle(messages, before_deadline(asked_for.clock, left_s))
     failed.update(handled.failed)
+    if handled.ended_phase:
+        asked_for.announcer.announce_quietly()
     count_results(handled.named)
     for message_id, error in failed.items():
         _log.error("Message %s failed with %s: %s", message_id, error.code, error)

@@ -33,4 +33,8 @@ def reconcile_all_users(
     """
     from shared.bootstrap import services
 
-    return services().sweeper.sweep(admin_address, dry_run=dry_run)
+    asked_for = services()
+    swept = asked_for.sweeper.sweep(admin_address, dry_run=dry_run)
+    if not dry_run:
+        asked_for.announcer.announce_quietly()
+    return swept

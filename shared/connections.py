@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from supabase import Client
 
     from shared.adapters.flow_channel import FlowChannel
+    from shared.adapters.s3_reports import S3Reports
     from shared.adapters.sqs_chunk_queue import SqsChunkQueue
+    from shared.adapters.supabase_storage_reports import SupabaseStorageReports
+    from shared.ports.alerts import AlertChannel, AlertStore, AlertTexts
+    from shared.ports.audit_reader import AuditReader
     from shared.ports.contract import Pace
     from shared.ports.ledger import Ledger
     from shared.ports.requests import Idempotency, RequestSlots
+    from shared.ports.run_search import RunSearch
     from shared.ports.run_store import RunStore
+    from shared.ports.solvency import Vault
     from shared.services.changed_users import ChangedUsers
     from shared.services.read_contract import ContractReader
 
@@ -101,6 +107,15 @@ class Connections:
         return ContractReader(CountingContract(contract), self.clock, batch_size=batch_size)
 
     @made_once
+    def vault(self) -> "Vault":
+        from shared.adapters.flow_vault import DEFAULT_VAULT_SCRIPT, FlowVault
+        from shared.observe.counting_vault import CountingVault
+
+        path = self.config.flow_vault_script or DEFAULT_VAULT_SCRIPT
+        script = rendered_script(self.config, "FLOW_VAULT_SCRIPT", path)
+        return CountingVault(FlowVault(self.channel, self.pace, script=script))
+
+    @made_once
     def changed_users(self) -> "ChangedUsers":
         from shared.adapters.flow_events import FlowEvents
         from shared.core.chain_event import event_types
@@ -145,13 +160,72 @@ class Connections:
 
         return SupabaseRequests(self.client)
 
+    @made_once
+    def alerts(self) -> "AlertStore":
+        from shared.adapters.supabase_alerts import SupabaseAlerts
+        from shared.services.retrying_alert_store import retrying_alert_store
+
+        return retrying_alert_store(SupabaseAlerts(self.client), self.clock)
+
+    @made_once
+    def alert_channels(self) -> "list[AlertChannel]":
+        from shared.adapters.apprise_channels import AppriseChannel
+        from shared.adapters.sns_channel import SnsChannel
+
+        config = self.config
+        channels: list[AlertChannel] = [
+            AppriseChannel(url.get_secret_value(), position)
+            for position, url in enumerate(config.reconcile_alert_urls, 1)
+        ]
+        if config.reconcile_alert_topic_arn is not None:
+            channels.append(SnsChannel(config.reconcile_alert_topic_arn))
+        return channels
+
+    @made_once
+    def alert_texts(self) -> "AlertTexts":
+        from shared.alerts.texts import TemplateTexts
+
+        config = self.config
+        url = config.reconcile_dashboard_url
+        return TemplateTexts(config.reconcile_stage, None if url is None else str(url))
+
+    @made_once
+    def audit(self) -> "AuditReader":
+        from shared.adapters.supabase_audit_reader import SupabaseAuditReader
+        from shared.services.retrying_reads import retrying_reads
+
+        return retrying_reads(SupabaseAuditReader(self.client), self.clock)
+
+    @made_once
+    def run_search(self) -> "RunSearch":
+        from shared.adapters.supabase_run_search import SupabaseRunSearch
+        from shared.services.retrying_reads import retrying_reads
+
+        return retrying_reads(SupabaseRunSearch(self.client), self.clock)
+
+    @made_once
+    def report_files(self) -> "S3Reports | SupabaseStorageReports | None":
+        """Where reports are kept; None when that is not set."""
+        scheme, _, rest = (self.config.reconcile_report_store or "").partition("://")
+        bucket, _, prefix = rest.partition("/")
+        if scheme == "s3":
+            from shared.adapters.s3_reports import S3Reports
+
+            return S3Reports(bucket, prefix)
+        if scheme == "supabase":
+            from shared.adapters.supabase_storage_reports import SupabaseStorageReports
+
+            return SupabaseStorageReports(self.client, bucket, prefix)
+        return None
+
     def close(self) -> None:
         """Close all connections that were made."""
         made = vars(self)
         if "channel" in made:
             self.channel.close()
-        if made.get("queue") is not None:
-            made["queue"].close()
+        for name in ("queue", "report_files"):
+            if made.get(name) is not None:
+                made[name].close()
         if "client" in made and self.client.options.httpx_client is not None:
             self.client.options.httpx_client.close()
 

@@ -92,7 +92,10 @@ class LedgerTables:
             # Not truncate: PostgREST may be reading, and a table of this size is emptied as fast.
             "delete from public.user_balances",
             "delete from public.balance_audit_log",
+            "delete from reconciliation.audit_heads",
             "delete from public.balance_events",
+            "delete from public.reconciliation_holds",
+            "delete from public.reconciliation_stored_reports",
             "delete from public.reconciliation_results",
             "delete from public.reconciliation_chunks",
             "delete from public.reconciliation_runs",
@@ -100,6 +103,12 @@ class LedgerTables:
             "delete from public.reconciliation_requests",
             "delete from public.reconciliation_request_slots",
             "delete from public.reconciliation_webhooks",
+            "delete from public.reconciliation_holds",
+            "delete from public.solvency_checks",
+            "delete from public.reconciliation_alerts",
+            "delete from public.reconciliation_alert_deliveries",
+            "delete from public.reconciliation_watchdog",
+            "delete from public.reconciliation_audit_round",
         )
 
     def _fetch(self, query: str) -> list[tuple[Any, ...]]:

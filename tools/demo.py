@@ -1,8 +1,8 @@
 """`make demo`: drift on a real ledger and a real contract, found and corrected by the command.
 
 Starts a throw-away stack, gives USERS users balances in the contract, writes a ledger that has
-drifted from it, and then runs `reconcile` as a person would. Ends what it started. Exit 1 when
-anything did not come out as it should.
+drifted from it, and then runs `reconcile` as a person would. Ends what it started. The reports of
+the run that corrected stay in out/. Exit 1 when anything did not come out as it should.
 """
 
 import os
@@ -19,6 +19,7 @@ from tools.chain.seed import seed_balances
 from tools.stack import Stack, StackError, start_stack, stderr_progress
 
 USERS = 2_000
+OUT = Path(__file__).parents[1] / "out"
 
 # What apps do wrong, in units of 1e-8 FLOW that the ledger is off by, for each 200th user or so.
 DRIFT = {
@@ -58,12 +59,27 @@ def _show(stack: Stack) -> int:
             ["--all", "--yes", "--admin", "demo"],
             0,
         ),
+        ("Does the vault cover what the ledger promises?", ["solvency"], 0),
+        *_report_steps(),
         ("A second sweep finds nothing.", ["--all"], 0),
     ]
     for title, arguments, expected in steps:
         if not _reconcile(stack, title, arguments, expected):
             return 1
     return _verify(stack, contract, drifted)
+
+
+def _report_steps() -> list[tuple[str, list[str], int]]:
+    """Reports of the run that corrected, which outlive the stack."""
+    OUT.mkdir(exist_ok=True)
+    titles = {
+        "pdf": "A report of that run, to be read: its first page answers.",
+        "csv": "The same as a table; the PDF prints its SHA-256.",
+    }
+    return [
+        (title, ["report", "run", "latest", "--output", f"{OUT.name}/run.{ending}"], 0)
+        for ending, title in titles.items()
+    ]
 
 
 def _drifted(contract: dict[str, int]) -> dict[str, int]:
@@ -92,7 +108,8 @@ def _fill_ledger(stack: Stack, ledger: dict[str, int]) -> None:
 def _reconcile(stack: Stack, title: str, arguments: list[str], expected: int) -> bool:
     _say(f"\n{title}\n$ reconcile {' '.join(arguments)}")
     command = [sys.executable, "-m", "shared.cli", *arguments]
-    code = subprocess.run(command, env={**os.environ, **stack.env}, check=False).returncode
+    env = {**os.environ, **stack.env}
+    code = subprocess.run(command, env=env, cwd=OUT.parent, check=False).returncode
     if code != expected:
         print(f"make demo: reconcile ended with {code}, not {expected}", file=sys.stderr)
     return code == expected

@@ -24,7 +24,14 @@ UNZIPPED_BYTES_MAX = 250 * 1024 * 1024
 DEFAULT_OUTPUT = Path("dist/functions.zip")
 
 _ROOT = Path(__file__).parents[1]
-_SOURCES = ("functions/*.py", "shared/**/*.py", "cadence/scripts/*.cdc")
+_SOURCES = (
+    "functions/*.py",
+    "shared/**/*.py",
+    "shared/dashboard/static/*",
+    "shared/dashboard/templates/*.html",
+    "shared/alerts/*.j2",
+    "cadence/scripts/*.cdc",
+)
 _NOT_DEPLOYED = ("shared/cli",)
 
 _NEVER_IMPORTED = frozenset(
@@ -41,7 +48,7 @@ _NEVER_IMPORTED = frozenset(
     }
 )
 """Requirements that no function imports. The deploy test runs all functions without them."""
-_AWS_SERVICES = frozenset({"sns", "sqs", "ssm"})
+_AWS_SERVICES = frozenset({"s3", "sns", "sqs", "ssm"})
 """What botocore needs to know; it brings the descriptions of 400 services."""
 _LEFT_OUT_FOLDERS = frozenset({"__pycache__", "bin", "tests", "testing"})
 _LEFT_OUT_SUFFIXES = frozenset({".pyi", ".pyc", ".typed", ".pth", ".h", ".c", ".pyx", ".pxd"})

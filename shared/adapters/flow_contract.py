@@ -65,7 +65,7 @@ def decode_balances(answer: bytes) -> list[FlowAmount]:
         value = json.loads(answer)
         if value["type"] != "Array":
             raise ValueError(value["type"])
-        return [_units(item) for item in value["value"]]
+        return [decode_ufix64(item) for item in value["value"]]
     except (ValueError, TypeError, KeyError) as error:
         raise ContractBadAnswer(
             f"the balance script did not answer with [UFix64] but {answer[:80]!r}",
@@ -73,7 +73,8 @@ def decode_balances(answer: bytes) -> list[FlowAmount]:
         ) from error
 
 
-def _units(item: dict[str, str]) -> FlowAmount:
+def decode_ufix64(item: dict[str, str]) -> FlowAmount:
+    """A JSON-Cadence UFix64 in units of 1e-8. Raises ValueError, TypeError or KeyError."""
     text = item["value"]
     if item["type"] != "UFix64" or text[-9:-8] != ".":
         raise ValueError(item)

@@ -113,11 +113,12 @@ def _page(answer: Any) -> LedgerPage:
     # Anything else than two lists of one length is no empty ledger but a broken answer.
     with reading("the listing of balances"):
         addresses, balances = answer["user_addresses"], answer["balances"]
-        if not isinstance(addresses, list) or not isinstance(balances, list):
+        held = answer["held"]
+        if not all(isinstance(each, list) for each in (addresses, balances, held)):
             raise TypeError("a list is missing")
         if len(addresses) != len(balances):
             raise ValueError("the lists are not parallel")
-        return LedgerPage(addresses, balances)
+        return LedgerPage(addresses, balances, held=frozenset(held))
 
 
 def _written_or_refused(answer: dict[str, Any]) -> Written:
@@ -154,6 +155,7 @@ def _written(
 _EXPLANATIONS = {
     "changed_meanwhile": "The ledger row moved between read and write. The next sweep looks again.",
     "stale_height": "The row was written from a newer block than this. The next sweep looks again.",
+    "user_held": "An admin holds this user.",
     "invalid_balance": "The contract's balance is none that a ledger can hold.",
     "invalid_ledger_balance": "The stored balance is no amount. Reconcile this user on its own.",
 }

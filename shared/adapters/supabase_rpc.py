@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -49,6 +50,16 @@ def columns(answer: Any, *names: str) -> Iterator[tuple[Any, ...]]:
 def amount(text: str | None) -> FlowAmount | None:
     """Of decimal text, as the procedures answer it."""
     return None if text is None else parse_amount(text)
+
+
+def moment(text: str) -> datetime:
+    """Of a timestamp as PostgreSQL writes it, in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def moment_or_none(text: str | None) -> datetime | None:
+    """The same of what may be null."""
+    return None if text is None else moment(text)
 
 
 def amount_text(units: FlowAmount | None) -> str | None:

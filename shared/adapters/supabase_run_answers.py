@@ -3,11 +3,10 @@
 Whatever does not fit raises one of the errors that `supabase_rpc.reading` knows.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from shared.adapters.supabase_rpc import amount, columns
+from shared.adapters.supabase_rpc import amount, columns, moment, moment_or_none
 from shared.core.amount import FlowAmount, parse_amount
 from shared.core.compare import Candidate
 from shared.core.outcome import Outcome, ReconciliationResult
@@ -36,10 +35,10 @@ def run_of(answer: Any) -> Run:
         dry_run=answer["dry_run"],
         admin_address=answer["admin_address"],
         policy=Policy.from_json(answer["policy"]),
-        started_at=_moment(answer["started_at"]),
-        scanned_at=_moment_or_none(answer["scanned_at"]),
-        settle_until=_moment_or_none(answer["settle_until"]),
-        finished_at=_moment_or_none(answer["finished_at"]),
+        started_at=moment(answer["started_at"]),
+        scanned_at=moment_or_none(answer["scanned_at"]),
+        settle_until=moment_or_none(answer["settle_until"]),
+        finished_at=moment_or_none(answer["finished_at"]),
         users_planned=answer["users_planned"],
         users=answer["users"],
         outcomes={outcome: answer[outcome] for outcome in Outcome},
@@ -103,6 +102,7 @@ def closed_of(answer: Any) -> Closed:
         accepted=answer["accepted"],
         state=RunState(answer["state"]),
         open_chunks=answer["open_chunks"],
+        outcomes=_outcomes(answer["outcomes"] or {}),
     )
 
 
@@ -120,6 +120,7 @@ def requeued_of(run_id: UUID, answer: Any) -> Requeued:
         leased=answer["leased"],
         done=answer["done"],
         failed=answer["failed"],
+        outcomes=_outcomes(answer["outcomes"]),
     )
 
 
@@ -168,7 +169,7 @@ def _result(
     return ReconciliationResult(
         user_address=user_address,
         outcome=Outcome(outcome),
-        timestamp=_moment(decided_at),
+        timestamp=moment(decided_at),
         old_balance=old,
         new_balance=new,
         discrepancy=None if old is None or new is None else FlowAmount(new - old),
@@ -180,15 +181,12 @@ def _result(
     )
 
 
+def _outcomes(answer: Any) -> dict[Outcome, int]:
+    """Of those that somebody has."""
+    return {Outcome(outcome): users for outcome, users in answer.items() if users}
+
+
 def _halt(answer: Any) -> Halt | None:
     if answer["halt_reason"] is None:
         return None
     return Halt(answer["halt_reason"], answer["halt_explanation"], answer["halt_remedy"])
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _moment_or_none(text: str | None) -> datetime | None:
-    return None if text is None else _moment(text)

@@ -15,8 +15,9 @@ from shared.adapters.supabase_run_answers import (
     results_of,
     run_of,
 )
+from shared.adapters.supabase_run_refusals import refusal_of, run_not_found
 from shared.core.compare import Candidate, Failure
-from shared.core.errors import ReconcileError, RunActive, RunNotApplicable, RunNotFound
+from shared.core.errors import ReconcileError, UserHeld
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.review import Halt
 from shared.core.run import ChunkRef, Closed, Lease, Leased, Requeued, Run, RunPlan, RunState
@@ -137,9 +138,12 @@ class SupabaseRunStore:
     # -- closing them -------------------------------------------------------------------------
 
     def close_scan(self, lease: Lease, found: ScanFound) -> Closed:
-        candidates, failures = found.candidates, found.failures
-        listed: list[Candidate | Failure] = [*candidates, *failures]
+        differing, failures = [*found.candidates, *found.held], found.failures
+        listed: list[Candidate | Failure] = [*differing, *failures]
         none = [None] * len(failures)
+        errors: list[ReconcileError | None] = [None] * len(found.candidates)
+        errors += [UserHeld(each.user_address) for each in found.held]
+        errors += [each.error for each in failures]
         return self._closed(
             "close_reconciliation_scan",
             _chunk_of(lease)
@@ -152,15 +156,15 @@ class SupabaseRunStore:
                 "p_last_height": found.last_height,
                 "p_script_calls": found.script_calls,
                 "p_user_addresses": [each.user_address for each in listed],
-                "p_row_exists": [*(each.row_exists for each in candidates), *none],
+                "p_row_exists": [*(each.row_exists for each in differing), *none],
                 "p_ledger_balances": [amount_text(each.ledger_balance) for each in listed],
                 "p_contract_balances": [
-                    *(amount_text(each.contract_balance) for each in candidates),
+                    *(amount_text(each.contract_balance) for each in differing),
                     *none,
                 ],
-                "p_heights": [*(each.block_height for each in candidates), *none],
-                "p_error_codes": [None] * len(candidates) + [each.error.code for each in failures],
-                "p_errors": [None] * len(candidates) + [str(each.error) for each in failures],
+                "p_heights": [*(each.block_height for each in differing), *none],
+                "p_error_codes": [error and error.code for error in errors],
+                "p_errors": [error and str(error) for error in errors],
             },
         )
 
@@ -206,7 +210,7 @@ class SupabaseRunStore:
     def get_run(self, run_id: UUID) -> Run:
         answer = self._call("get_reconciliation_run", {"p_run_id": str(run_id)})
         if answer is None:
-            raise _not_found(run_id)
+            raise run_not_found(run_id)
         with reading("get_reconciliation_run"):
             return run_of(answer)
 
@@ -251,7 +255,7 @@ class SupabaseRunStore:
             },
         )
         if answer is None:
-            raise _not_found(run_id)
+            raise run_not_found(run_id)
         with reading("count_reconciliation_results"):
             if not isinstance(answer, int):
                 raise TypeError("no number")
@@ -276,9 +280,8 @@ class SupabaseRunStore:
 
     def _call(self, procedure: str, parameters: dict[str, Any]) -> Any:
         answer = call(self._client, procedure, parameters)
-        if isinstance(answer, dict) and "refused" in answer:
-            with reading(procedure):
-                refusal = _refusal(answer, _asked_for(parameters))
+        refusal = refusal_of(procedure, answer, _asked_for(parameters))
+        if refusal is not None:
             raise refusal
         return answer
 
@@ -299,27 +302,3 @@ def _asked_for(parameters: dict[str, Any]) -> str:
     # Of several runs in one call, the one that has to be there.
     names = ("p_plan_run_id", "p_before", "p_run_id")
     return str(next((parameters[name] for name in names if parameters.get(name)), None))
-
-
-def _refusal(answer: dict[str, Any], asked: str) -> ReconcileError:
-    code, run = answer["refused"], answer["run"]
-    if code == "run_not_found":
-        return _not_found(UUID(asked))
-    if code == "run_active":
-        return RunActive(
-            # It may have ended since the procedure was refused by it.
-            "another run that writes is not finished yet"
-            + (f": run {run['run_id']} is {run['state']}" if run else ""),
-            remedy="Wait for it, or cancel it.",
-        )
-    if code == "run_not_applicable":
-        return RunNotApplicable(
-            f"run {run['run_id']} is {run['state']}{' (a dry run)' if run['dry_run'] else ''},"
-            " which does not allow this",
-            remedy="Look at the run, or start a new one.",
-        )
-    raise ValueError(code)
-
-
-def _not_found(run_id: UUID) -> RunNotFound:
-    return RunNotFound(f"there is no run {run_id}", remedy="Check its id against the list of runs.")

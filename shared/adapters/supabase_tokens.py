@@ -1,7 +1,7 @@
 """Tokens of Supabase Auth: signature, issuer, audience and times, by PyJWT."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -20,10 +20,12 @@ _EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What is used of a token. `name`: the e-mail address or, without a plain one, the subject."""
+    """What is used of a token. `name`: the e-mail address or, without a plain one, the subject.
+    `expires_at` is in seconds since 1970."""
 
     name: str
     role: str | None
+    expires_at: float = field(default=0.0, compare=False)
 
 
 class SupabaseTokens:
@@ -79,7 +81,7 @@ class SupabaseTokens:
 def _claims(payload: dict[str, Any]) -> Claims:
     metadata = payload.get("app_metadata")
     role = metadata.get("role") if isinstance(metadata, dict) else None
-    return Claims(_name(payload), role if isinstance(role, str) else None)
+    return Claims(_name(payload), role if isinstance(role, str) else None, float(payload["exp"]))
 
 
 def _name(payload: dict[str, Any]) -> str:

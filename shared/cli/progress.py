@@ -11,6 +11,9 @@ _PHASES = {
     "settle": "Waiting (s)",
     "wait": "Waiting for another worker",
     "correct": "Correcting users",
+    "preview": "Looking at corrections",
+    "rollback": "Rolling back",
+    "verify": "Looking at audit rows",
 }
 
 

@@ -13,6 +13,19 @@ def somebody_to_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def typed(question: str, interrupt: Interrupt) -> str:
+    """What the person answers, without blanks around it; '' at the end of input and Ctrl-C."""
+    print(question, end="", file=sys.stderr, flush=True)
+    try:
+        with interrupt.asking():
+            answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    if not answer.endswith("\n"):
+        print(file=sys.stderr)  # the person has pressed no Enter
+    return answer.strip()
+
+
 class Question:
     """Asks once. Anything but y or yes declines; so do the end of input and Ctrl-C."""
 
@@ -24,19 +37,9 @@ class Question:
     def may_write(self, run: Run) -> bool:
         """For `SweepHooks`."""
         self._bar.pause()
-        print(f"{_text(run)} [y/N] ", end="", file=sys.stderr, flush=True)
-        self.declined = not self._answered_yes()
+        answer = typed(f"{_text(run)} [y/N] ", self._interrupt)
+        self.declined = answer.lower() not in {"y", "yes"}
         return not self.declined
-
-    def _answered_yes(self) -> bool:
-        try:
-            with self._interrupt.asking():
-                answer = sys.stdin.readline()
-        except KeyboardInterrupt:
-            answer = ""
-        if not answer.endswith("\n"):
-            print(file=sys.stderr)  # the person has pressed no Enter
-        return answer.strip().lower() in {"y", "yes"}
 
 
 def _text(run: Run) -> str:

@@ -22,6 +22,7 @@ _STYLES = {
     Outcome.WOULD_CORRECT: "yellow",
     Outcome.TRANSIENT: "dim",
     Outcome.CHANGED_MEANWHILE: "yellow",
+    Outcome.HELD: "yellow",
     Outcome.FAILED: "red",
 }
 

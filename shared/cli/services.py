@@ -1,12 +1,23 @@
 """What the command runs on: `shared.bootstrap.Services`, or a test's fakes."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from shared.core.alert_message import StoredAlert, StoredDelivery
+from shared.core.audit_chain import AuditVerification
+from shared.core.hold import Hold, HoldChange
 from shared.core.outcome import ReconciliationResult
+from shared.core.report import PeriodReport, RunReport, UserReport
+from shared.core.rollback import Rollback, RunRollback
 from shared.core.run import Run
+from shared.core.solvency import SolvencyCheck
 from shared.core.sweep_result import SweepResult
+from shared.services.chunk_worker import ShouldStop
+from shared.services.rollback import Progress
 from shared.services.sweep import SweepHooks
+from shared.services.verify_audit import Progress as AuditProgress
 
 
 class Reconciling(Protocol):
@@ -47,6 +58,92 @@ class Remembering(Protocol):
     def cancel(self, run_id: UUID) -> Run: ...
 
 
+class Announcing(Protocol):
+    """What the command needs of `RunAnnouncer`."""
+
+    def announce_quietly(self) -> None: ...
+
+
+class Alerting(Protocol):
+    """What the command needs of `Alerter`."""
+
+    @property
+    def channels(self) -> list[str]: ...
+    def test(self) -> dict[str, str | None]: ...
+
+
+class RememberingAlerts(Protocol):
+    """What the command needs of `AlertStore`."""
+
+    def list_alerts(
+        self, *, open_only: bool, before: UUID | None = None, limit: int = 50
+    ) -> list[StoredAlert]: ...
+    def list_deliveries(
+        self, *, undelivered: bool, before: int | None = None, limit: int = 50
+    ) -> list[StoredDelivery]: ...
+
+
+class Holding(Protocol):
+    """What the command needs of `HoldKeeper`."""
+
+    def hold(self, user_address: str, admin_address: str, reason: str) -> HoldChange: ...
+    def release(
+        self, user_address: str, admin_address: str, reason: str | None = None
+    ) -> HoldChange: ...
+    def list(self, after: str | None = None, limit: int = 1_000) -> list[Hold]: ...
+
+
+class RollingBack(Protocol):
+    """What the command needs of `Rollbacker`."""
+
+    def audit(
+        self, audit_id: str, admin_address: str, reason: str, *, dry_run: bool = False
+    ) -> Rollback: ...
+    def run(
+        self,
+        run_id: UUID,
+        admin_address: str,
+        reason: str,
+        *,
+        dry_run: bool = False,
+        after: str | None = None,
+        progress: Progress = ...,
+        should_stop: ShouldStop = ...,
+    ) -> RunRollback: ...
+
+
+class VerifyingAudit(Protocol):
+    """What the command needs of `AuditVerifier`."""
+
+    def verify(
+        self,
+        *,
+        until: datetime | None = None,
+        only_writer: bool = False,
+        progress: AuditProgress = ...,
+        should_stop: ShouldStop = ...,
+    ) -> AuditVerification: ...
+    def verify_user(
+        self, user_address: str, *, until: datetime | None = None, only_writer: bool = False
+    ) -> AuditVerification: ...
+
+
+class CheckingSolvency(Protocol):
+    """What the command needs of `SolvencyChecker`."""
+
+    def check(
+        self, admin_address: str, *, on_wait: Callable[[float], None] = ...
+    ) -> SolvencyCheck: ...
+
+
+class Reporting(Protocol):
+    """What the command needs of `Reports`."""
+
+    def run(self, run_id: UUID | None, made_by: str) -> RunReport: ...
+    def period(self, since: datetime, until: datetime | None, made_by: str) -> PeriodReport: ...
+    def user(self, user_address: str, made_by: str) -> UserReport: ...
+
+
 class Services(Protocol):
     """All use cases."""
 
@@ -56,3 +153,19 @@ class Services(Protocol):
     def sweeper(self) -> Sweeping: ...
     @property
     def runs(self) -> Remembering: ...
+    @property
+    def holds(self) -> Holding: ...
+    @property
+    def rollbacks(self) -> RollingBack: ...
+    @property
+    def announcer(self) -> Announcing: ...
+    @property
+    def alerter(self) -> Alerting: ...
+    @property
+    def alerts(self) -> RememberingAlerts: ...
+    @property
+    def solvency(self) -> CheckingSolvency: ...
+    @property
+    def reports(self) -> Reporting: ...
+    @property
+    def audit_verifier(self) -> VerifyingAudit: ...

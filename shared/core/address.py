@@ -8,6 +8,8 @@ from shared.core.errors import InvalidAddress
 FlowAddress = NewType("FlowAddress", str)
 """A normal-form address: `0x` + 16 lower-case hex digits."""
 
+KEY_CHARS_MAX = 200
+
 # Strict length: a shortened address would silently be padded to a different user's.
 _ADDRESS = re.compile(r"(?:0x)?([0-9a-fA-F]{16})", re.ASCII)
 
@@ -30,6 +32,17 @@ def normal_form(text: str) -> FlowAddress | None:
     """The normal form of a stored key, or None when it is no address (never raises)."""
     match = _ADDRESS.fullmatch(text)
     return FlowAddress("0x" + match[1].lower()) if match else None
+
+
+def check_key(text: str) -> str:
+    """A key that a ledger may hold a user under, unchanged: 1 to 200 printable characters, of an
+    address or not. Raises InvalidAddress."""
+    if isinstance(text, str) and 0 < len(text) <= KEY_CHARS_MAX and text.isprintable():
+        return text
+    raise InvalidAddress(
+        "the user is blank, too long or not printable",
+        remedy="Give the address as the ledger holds it.",
+    )
 
 
 def spellings(text: str) -> tuple[str, ...]:

@@ -14,12 +14,14 @@ class LedgerPage:
     """A contiguous range of ledger rows in key order, as parallel sequences.
 
     `balances` are decimal strings as PostgreSQL writes numeric(20,8), None for NULL. `absent` are
-    users that were asked for by name and have no row: they hold zero.
+    users that were asked for by name and have no row: they hold zero. `held` are the keys of users
+    whom an admin holds: they are compared, and not corrected.
     """
 
     user_addresses: Sequence[str]
     balances: Sequence[str | None]
     absent: Sequence[str] = ()
+    held: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         """How many users the page is about, those without a row included."""
@@ -74,10 +76,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Every row of a page is in exactly one of: in_sync, candidates, failures.
+    """Every row of a page is in exactly one of: in_sync, candidates, held, failures.
 
-    `funded` counts rows with money in the ledger, `funded_reading_zero` those of them for which
-    the contract says zero: what the safety stop watches.
+    `held` are those who differ and would be candidates, were they not held. `funded` counts rows
+    with money in the ledger, `funded_reading_zero` those of them for which the contract says zero:
+    what the safety stop watches. Users whom an admin holds, in sync or not, are in neither.
     """
 
     in_sync: int
@@ -85,6 +88,7 @@ class Comparison:
     failures: Sequence[Failure]
     funded: int = 0
     funded_reading_zero: int = 0
+    held: Sequence[Candidate] = ()
 
 
 def chain_addresses(page: LedgerPage) -> list[FlowAddress]:
@@ -97,6 +101,7 @@ def compare(page: LedgerPage, contract: ContractBalances, tolerance: FlowAmount)
     """Set a ledger page against the contract's balances. Pure; never raises for a user's data."""
     in_sync = funded = funded_reading_zero = 0
     candidates: list[Candidate] = []
+    held: list[Candidate] = []
     failures: list[Failure] = []
     for key, text in page.rows():
         try:
@@ -105,13 +110,14 @@ def compare(page: LedgerPage, contract: ContractBalances, tolerance: FlowAmount)
         except ReconcileError as error:
             failures.append(Failure(key, error))
             continue
-        if ledger:
+        if ledger and key not in page.held:
             funded += 1
             funded_reading_zero += not truth
         if abs(truth - ledger) < tolerance:
             in_sync += 1
         else:
-            candidates.append(Candidate(key, ledger, truth, contract.block_height))
+            differing = held if key in page.held else candidates
+            differing.append(Candidate(key, ledger, truth, contract.block_height))
     for key in page.absent:
         try:
             truth = _contract_balance(key, contract)
@@ -122,8 +128,8 @@ def compare(page: LedgerPage, contract: ContractBalances, tolerance: FlowAmount)
             in_sync += 1
         else:
             missing = Candidate(key, ZERO, truth, contract.block_height, row_exists=False)
-            candidates.append(missing)
-    return Comparison(in_sync, candidates, failures, funded, funded_reading_zero)
+            (held if key in page.held else candidates).append(missing)
+    return Comparison(in_sync, candidates, failures, funded, funded_reading_zero, held)
 
 
 def _ledger_balance(text: str | None) -> FlowAmount:

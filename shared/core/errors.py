@@ -39,8 +39,18 @@ class AmbiguousAddress(InvalidInput):
     code = "ambiguous_address"
 
 
+class UserNotFound(InvalidInput):
+    """The ledger does not know the user, or neither it nor its audit log does."""
+
+    code = "user_not_found"
+
+
 class InvalidAdmin(InvalidInput):
     code = "invalid_admin"
+
+
+class InvalidReason(InvalidInput):
+    code = "invalid_reason"
 
 
 class InvalidSettings(ReconcileError):
@@ -176,6 +186,18 @@ MOVED = frozenset({"stale_height", "changed_meanwhile"})
 """The procedure's codes for a row that moved between read and write: read both sides again."""
 
 
+class UserHeld(ReconcileError):
+    """The balances differ, and an admin holds the user: nothing is corrected until a release."""
+
+    code = "user_held"
+
+    def __init__(self, user_address: str) -> None:
+        super().__init__(
+            f"an admin holds {user_address}",
+            remedy=f"Let corrections go on with: reconcile release {user_address}",
+        )
+
+
 class LedgerRefused(LedgerError):
     """The procedure answered `success: false`; its own code says why."""
 
@@ -237,6 +259,42 @@ class UsersUnsettled(ReconcileError):
     """Some of the users that were named could not be reconciled yet; the others are."""
 
     code = "users_unsettled"
+    retryable = True
+
+
+# -- people who sign in -----------------------------------------------------------------------
+
+
+class SignInRefused(ReconcileError):
+    """No such account, another password, or an account that may not sign in: which is not said."""
+
+    code = "sign_in_refused"
+
+
+class SignInUnreachable(ReconcileError):
+    """Whoever keeps the accounts does not answer."""
+
+    code = "sign_in_unreachable"
+    retryable = True
+
+
+# -- reports that are kept --------------------------------------------------------------------
+
+
+class ReportStoreError(ReconcileError):
+    """The store took no report, or gave no link to one; what was reported on is not affected."""
+
+    code = "report_store_error"
+    retryable = True
+
+
+# -- people who are told ----------------------------------------------------------------------
+
+
+class AlertNotDelivered(ReconcileError):
+    """A channel did not take a message; it is tried again."""
+
+    code = "alert_not_delivered"
     retryable = True
 
 

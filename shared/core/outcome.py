@@ -19,6 +19,8 @@ class Outcome(StrEnum):
     """Differed in the scan, agreed when both sides were read again."""
     CHANGED_MEANWHILE = "changed_meanwhile"
     """The ledger row moved between read and write: not written."""
+    HELD = "held"
+    """Differs, and is left alone because an admin holds the user."""
     FAILED = "failed"
 
 
@@ -51,8 +53,9 @@ class ReconciliationResult:
 
     @property
     def success(self) -> bool:
-        """False only when the user failed; a user who still differs is no failure."""
-        return self.outcome is not Outcome.FAILED
+        """False when the user failed or is held: the error says why. A user who still differs for
+        another reason is no failure."""
+        return self.outcome not in (Outcome.FAILED, Outcome.HELD)
 
     def as_json(self) -> dict[str, Any]:
         """The JSON form: camelCase keys, amounts as decimal strings with 8 places."""

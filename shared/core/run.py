@@ -5,6 +5,7 @@ candidates finish after the scan. The review may end in `halted`; a run that som
 waits in `awaiting_approval`. `declined`, `cancelled` and `failed` have corrected nobody further.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -125,12 +126,14 @@ class Closed:
     """The answer to closing a chunk.
 
     `accepted` False: the lease was lost, or the chunk closed before; nothing was changed.
-    `open_chunks` of the same phase are neither done nor failed yet.
+    `open_chunks` of the same phase are neither done nor failed yet. `outcomes`: how many of the
+    chunk's users are stored with which; nobody while it is open.
     """
 
     accepted: bool
     state: RunState
     open_chunks: int
+    outcomes: Mapping[Outcome, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,7 @@ class Requeued:
     """The answer of `requeue`: what to send to the queue, and how the chunks of the phase stand.
 
     `refs` were pending without a message, or their lease has expired; `gave_up` chunks have just
-    been failed because they have had their attempts.
+    been failed because they have had their attempts, with these `outcomes` of their users.
     """
 
     state: RunState
@@ -149,6 +152,7 @@ class Requeued:
     leased: int
     done: int
     failed: int
+    outcomes: Mapping[Outcome, int] = field(default_factory=dict)
 
     @property
     def open_chunks(self) -> int:
@@ -238,7 +242,7 @@ class Run:
 
     @property
     def unresolved(self) -> int:
-        """Users whose two balances are known to differ still."""
+        """Users whose two balances are known to differ still; not those whom an admin holds."""
         return self.count(*_UNRESOLVED)
 
     @property
@@ -258,9 +262,11 @@ class Run:
 
     def scan_counts(self) -> ScanCounts:
         """What the review judges; only whole once every scan chunk is closed."""
+        in_sync = self.count(Outcome.IN_SYNC)
         return ScanCounts(
-            users=self.users,
-            in_sync=self.users - self.candidates - self.unread,
+            # Nothing will be written of those who are held, so they are no part of the question.
+            users=in_sync + self.candidates + self.unread,
+            in_sync=in_sync,
             differing=self.candidates,
             unread=self.unread,
             funded=self.funded,

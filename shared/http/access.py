@@ -40,10 +40,26 @@ def authenticate(request: Request, config: Settings) -> Actor:
     if not config.checks_tokens or given.count(".") != 2:
         raise _wrong()
     try:
-        claims = _tokens(config).verify(given)
+        claims = verified_claims(given, config)
     except TokenRejected as error:
         raise _unauthorized(str(error), _REFUSED) from error
-    return _of_claims(claims, config)
+    return actor_of_claims(claims, config)
+
+
+def verified_claims(token: str, config: Settings) -> "Claims":
+    """What a token of Supabase Auth says. Raises TokenRejected, JwksUnreachable."""
+    return _tokens(config).verify(token)
+
+
+def actor_of_claims(claims: "Claims", config: Settings) -> Actor:
+    """Who an account is here. Raises a 403 Problem for one without a role."""
+    role = config.reconcile_roles.get(claims.role or "")
+    if role is None:
+        raise forbidden(
+            "This account has no role here",
+            f"Set its app_metadata.role to one of: {', '.join(config.reconcile_roles)}.",
+        )
+    return Actor(claims.name, role, "jwt")
 
 
 def _bearer(request: Request) -> str:
@@ -57,16 +73,6 @@ def _bearer(request: Request) -> str:
     if len(given) > _TOKEN_CHARS_MAX or not _TOKEN.fullmatch(given):
         raise _wrong()
     return given
-
-
-def _of_claims(claims: "Claims", config: Settings) -> Actor:
-    role = config.reconcile_roles.get(claims.role or "")
-    if role is None:
-        raise forbidden(
-            "This account has no role here",
-            f"Set its app_metadata.role to one of: {', '.join(config.reconcile_roles)}.",
-        )
-    return Actor(claims.name, role, "jwt")
 
 
 def _tokens(config: Settings) -> "SupabaseTokens":

@@ -5,7 +5,6 @@ A functions-framework function answers every path and method, and its 500s are H
 exception's text; so everything is checked and everything is caught here.
 """
 
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast, overload
@@ -16,23 +15,21 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
 from shared.core.access import Permission
-from shared.core.errors import InvalidSettings, ReconcileError
+from shared.core.errors import InvalidSettings
 from shared.http.access import authenticate, check_configured
 from shared.http.actor import Actor, check_permission
 from shared.http.answers import finished
 from shared.http.cors import is_preflight, preflight_response, shared_with
-from shared.http.problem import Problem, internal_problem
+from shared.http.failures import own_the_app, problem_for
+from shared.http.problem import Problem
 from shared.http.rate_limit import take_slot
 from shared.http.request_id import observed_http
-from shared.http.statuses import problem_of
 from shared.settings import settings
 
 HttpFunction = Callable[[Request], Response]
 AdminView = Callable[[Request, Actor], Response]
 OpenView = Callable[[Request, None], Response]
 _AnyView = Callable[[Request, Any], Response]
-
-_log = logging.getLogger(__name__)
 
 
 @overload
@@ -60,7 +57,7 @@ def http_function(
             response = finished(request, _answer(request, view, methods, permission))
             return shared_with(request, response, _origins(permission))
 
-        _own_the_app()
+        own_the_app(_of_framework)
         return cast(HttpFunction, functions_framework.http(entry))
 
     return decorate
@@ -77,14 +74,8 @@ def _answer(
             return preflight_response(methods)
         _check_method(request, methods)
         return view(request, None if permission is None else _actor(request, permission))
-    except Problem as problem:
-        return problem.response()
-    except ReconcileError as error:
-        if isinstance(error, InvalidSettings):
-            _log.error("%s", error)  # the answer names no setting
-        return _of_error(error).response()
     except Exception as error:
-        return _last_resort(error).response()
+        return problem_for(error).response()
 
 
 def _actor(request: Request, permission: Permission) -> Actor:
@@ -100,18 +91,6 @@ def _origins(permission: Permission | None) -> tuple[str, ...]:
         return () if permission is None else settings().reconcile_cors_origins
     except InvalidSettings:
         return ()
-
-
-def _of_error(error: ReconcileError) -> Problem:
-    problem = problem_of(error.code, str(error))
-    if problem.status == 500:
-        return _last_resort(error)
-    return problem
-
-
-def _last_resort(error: Exception) -> Problem:
-    _log.error("An HTTP function failed", exc_info=error)
-    return internal_problem()
 
 
 def _check_path(request: Request) -> None:
@@ -134,22 +113,6 @@ def _not_found() -> Problem:
     return Problem(404, "not_found", "There is nothing at this path. Use / of this function.")
 
 
-def _own_the_app() -> None:
-    """What functions-framework answers by itself (/robots.txt, //x) is HTML; make it ours.
-
-    It runs a function's module inside the context of the app that will serve it.
-    """
-    if flask.has_app_context():
-        app = flask.current_app
-        app.url_map.merge_slashes = False  # no redirects
-        app.register_error_handler(HTTPException, _of_framework)
-
-
 def _of_framework(error: HTTPException) -> Response:
-    if error.code == 404:
-        problem = _not_found()
-    elif error.code and 400 <= error.code < 500:
-        problem = Problem(error.code, "bad_request", "The request cannot be understood.")
-    else:
-        problem = _last_resort(error)
+    problem = _not_found() if error.code == 404 else problem_for(error)
     return finished(flask.request, problem.response())

@@ -1,24 +1,26 @@
 """Which representation a GET asks for: `?format=` first, or else the Accept header."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flask import Request
 
 from shared.http.problem import Problem
 
 
-def chosen_format(request: Request, media_types: Mapping[str, str]) -> str:
+def chosen_format(
+    request: Request, media_types: Mapping[str, str], *, others: Sequence[str] = ()
+) -> str:
     """One of the names in `media_types` (name → media type); the first where the caller is neutral.
 
-    Raises Problem: 400 for an unknown `format` or any other parameter, as the caller has misspelt
-    something; 406 when Accept rules out every representation.
+    `others` are the parameters that the function knows besides. Raises Problem: 400 for an unknown
+    `format` or any other parameter, as the caller has misspelt something; 406 when Accept rules out
+    every representation.
     """
     for name in request.args:
-        if name != "format":
+        if name != "format" and name not in others:
+            known = f"Known are {', '.join(others)} and" if others else "The only one is"
             raise Problem(
-                400,
-                "invalid_input",
-                f"{name[:60]!r} is not a known parameter. The only one is format.",
+                400, "invalid_input", f"{name[:60]!r} is not a known parameter. {known} format."
             )
     if "format" in request.args:
         return _named(request.args.getlist("format"), media_types)

@@ -134,6 +134,8 @@ def _field_error(error: ErrorDetails, known: str) -> dict[str, str]:
             fault, remedy = "is not valid Unicode", "Remove lone surrogates."
         case "model_type":
             fault, remedy = "is not an object", f"Send an object with: {known}."
+        case "value_error":  # of several fields together
+            fault, remedy = "cannot be used", f"{error['ctx']['error']}."
         case _:
             fault, remedy = "cannot be used", f"{error['msg']}."
     return {"field": field, "fault": fault, "remedy": remedy}

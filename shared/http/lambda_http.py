@@ -7,6 +7,7 @@ The event is that of a REST API's proxy integration (payload 1.0). The API hands
 import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from apig_wsgi import make_lambda_handler
 from flask import Request, Response
@@ -25,12 +26,19 @@ _ESCAPED_MAX = 6
 """Bytes that JSON makes of one: \\u001f."""
 
 
-def lambda_handler(view: Callable[[Request], Response]) -> LambdaHandler:
-    """The handler of an HTTP function: the view that functions-framework serves, on Lambda."""
+def lambda_handler(
+    view: Callable[[Request], Response], *, sub_paths: bool = False
+) -> LambdaHandler:
+    """The handler of an HTTP function: the view that functions-framework serves, on Lambda.
+
+    With `sub_paths` the function has paths of its own, below the resource `<name>/{proxy+}`, and
+    the request's `script_root` is where a browser sees the function: the stage is in it.
+    """
 
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # The API has routed by the whole path (a custom domain's base too); a function is at /.
-        environ["SCRIPT_NAME"], environ["PATH_INFO"] = environ["PATH_INFO"].rstrip("/"), "/"
+        seen, own = _split(environ) if sub_paths else (environ["PATH_INFO"].rstrip("/"), "/")
+        environ["SCRIPT_NAME"], environ["PATH_INFO"] = seen, own
         return view(Request(environ))(environ, start_response)
 
     answer = make_lambda_handler(application, binary_support=True)
@@ -48,6 +56,19 @@ def lambda_handler(view: Callable[[Request], Response]) -> LambdaHandler:
 def is_http(event: Event) -> bool:
     """Does the event come from API Gateway? A schedule's input has no such field."""
     return "httpMethod" in event
+
+
+def _split(environ: "WSGIEnvironment") -> tuple[str, str]:
+    """The path up to the function, as a browser sees it, and the path below it."""
+    event: Event = environ["apig_wsgi.full_event"]
+    routed = environ["PATH_INFO"].rstrip("/").split("/")
+    below = unquote((event.get("pathParameters") or {}).get("proxy") or "").rstrip("/")
+    # Counted, not compared: the two may be escaped differently.
+    cut = len(routed) - (len(below.split("/")) if below else 0)
+    # Without a domain of its own the API has its stage before the path that it routes by.
+    whole = unquote((event.get("requestContext") or {}).get("path") or "").rstrip("/").split("/")
+    stage = whole[: len(whole) - (len(routed) - 1)] if len(whole) > len(routed) else [""]
+    return "/".join(stage + routed[1:cut]), "/" + "/".join(routed[cut:])
 
 
 def _fits(body: str) -> bool:

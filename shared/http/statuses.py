@@ -12,16 +12,20 @@ _UNAVAILABLE = frozenset(
         "stale_height",
         "changed_meanwhile",
         "queue_error",
+        "report_store_error",
         "jwks_unreachable",
+        "sign_in_unreachable",
         "users_unsettled",
+        "alert_not_delivered",
     }
 )
 _TIMED_OUT = frozenset({"contract_timeout", "ledger_timeout"})
 _REQUEST_INVALID = frozenset(
-    {"invalid_input", "invalid_address", "invalid_admin", "ambiguous_address"}
+    {"invalid_input", "invalid_address", "invalid_admin", "invalid_reason", "ambiguous_address"}
 )
-_CONFLICT = {"run_active": True, "run_not_applicable": False}
-"""Another run, or the state of this one, is in the way; True: that may pass by itself."""
+_NOT_FOUND = frozenset({"run_not_found", "user_not_found"})
+_CONFLICT = {"run_active": True, "run_not_applicable": False, "user_held": False}
+"""Another run, the state of this one, or a hold is in the way; True: that may pass by itself."""
 # The procedure's complaints about what the contract or the stored row says, not the caller.
 _UPSTREAM_INVALID = frozenset(
     {"invalid_balance", "invalid_height", "invalid_ledger_balance", "chunk_gave_up"}
@@ -39,7 +43,7 @@ def problem_of(code: str | None, text: str | None) -> Problem:
         return Problem(504, code, text, retryable=True)
     if code in _REQUEST_INVALID:
         return Problem(422, code, text)
-    if code == "run_not_found":
+    if code in _NOT_FOUND:
         return Problem(404, code, text)
     if code in _CONFLICT:
         return Problem(409, code, text, retryable=_CONFLICT[code])

@@ -43,10 +43,11 @@ class Invocation:
             self._values[metric] = value
 
     def count_outcomes(self, outcomes: Mapping[Outcome, int]) -> None:
-        """Users by what became of them; `corrected` and `failed` count for their metrics too."""
+        """Users by what became of them; `corrected`, `held`, `failed` are metrics too."""
         with self._lock:
             self._outcomes.update(outcomes)
             self._values[Metric.CORRECTED] += outcomes.get(Outcome.CORRECTED, 0)
+            self._values[Metric.HELD] += outcomes.get(Outcome.HELD, 0)
             self._values[Metric.FAILED] += outcomes.get(Outcome.FAILED, 0)
 
     def values(self) -> dict[Metric, float]:

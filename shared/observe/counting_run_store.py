@@ -1,15 +1,14 @@
 """A run store that counts for the invocation at hand. Only what was stored is counted, so a message
 that comes twice counts once."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
 from shared.core.errors import ReconcileError
-from shared.core.outcome import Outcome, ReconciliationResult
+from shared.core.outcome import ReconciliationResult
 from shared.core.review import Halt
-from shared.core.run import Closed, Lease, Run, RunPlan, RunState
+from shared.core.run import Closed, Lease, Requeued, Run, RunPlan, RunState
 from shared.observe.context import current, note_run
 from shared.observe.metrics import Metric
 from shared.ports.run_store import RunStore, ScanFound
@@ -40,10 +39,8 @@ class _Counting:
         closed = self._store.close_scan(lease, found)
         if closed.accepted and (invocation := current()) is not None:
             invocation.count(Metric.USERS_CHECKED, found.users)
-            invocation.count(Metric.DISCREPANCIES, len(found.candidates))
-            invocation.count_outcomes(
-                {Outcome.IN_SYNC: found.in_sync, Outcome.FAILED: len(found.failures)}
-            )
+            invocation.count(Metric.DISCREPANCIES, len(found.candidates) + len(found.held))
+            invocation.count_outcomes(closed.outcomes)
         return closed
 
     def close_correction(
@@ -51,17 +48,23 @@ class _Counting:
     ) -> Closed:
         closed = self._store.close_correction(lease, results, script_calls)
         if closed.accepted and (invocation := current()) is not None:
-            invocation.count_outcomes(Counter(result.outcome for result in results))
+            invocation.count_outcomes(closed.outcomes)
             _count_end(closed.state)
         return closed
 
     def fail_attempt(self, lease: Lease, error: ReconcileError, *, attempts_max: int) -> Closed:
         closed = self._store.fail_attempt(lease, error, attempts_max=attempts_max)
-        given_up = lease.attempt >= attempts_max
-        if closed.accepted and given_up and (invocation := current()) is not None:
-            invocation.count_outcomes({Outcome.FAILED: lease.users})
+        if closed.accepted and (invocation := current()) is not None:
+            invocation.count_outcomes(closed.outcomes)
             _count_end(closed.state)
         return closed
+
+    def requeue(self, run_id: UUID, *, older_than_s: float, attempts_max: int) -> Requeued:
+        requeued = self._store.requeue(run_id, older_than_s=older_than_s, attempts_max=attempts_max)
+        if requeued.gave_up and (invocation := current()) is not None:
+            invocation.count_outcomes(requeued.outcomes)
+            _count_end(requeued.state)
+        return requeued
 
     def decide(self, run_id: UUID, halt: Halt | None) -> Run:
         """Called while the run is scanning; two workers at once may both count its end."""

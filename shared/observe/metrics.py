@@ -18,12 +18,14 @@ class Metric(StrEnum):
     DISCREPANCIES = "Discrepancies"
     """Users found to differ."""
     CORRECTED = "Corrected"
+    HELD = "Held"
+    """Users who differ and are left alone because an admin holds them."""
     FAILED = "Failed"
     """Users of whom no balance could be read or written."""
     SCRIPT_CALLS = "ScriptCalls"
     """Balance scripts sent to the access node, repetitions included."""
     RUNS_FINISHED = "RunsFinished"
-    """Runs that may write and have come to their end; no dry runs."""
+    """Runs that may write and are finished now: none that ended otherwise, and no dry run."""
     RUNS_HALTED = "RunsHalted"
     """Runs that the safety stop ended."""
     DURATION_MS = "DurationMs"
@@ -31,14 +33,30 @@ class Metric(StrEnum):
     """Blocks between an event and the block that its users were reconciled at."""
     SWEEP_AGE_S = "SweepAgeS"
     """How long ago the last run that wrote finished."""
+    SOLVENCY_MISMATCH = "SolvencyMismatch"
+    """1: vault, ledger and contract do not agree, and that has lasted; else 0."""
+    SOLVENCY_UNREADABLE = "SolvencyUnreadable"
+    """1: they could not be read; else 0."""
+    VAULT_DIFFERENCE = "VaultDifference"
+    """Vault − ledger in FLOW, as a graph needs it; the check has it exactly."""
+    CONTRACT_DIFFERENCE = "ContractDifference"
+    """The contract's own total − ledger in FLOW, likewise."""
+    AUDIT_FAULTS = "AuditFaults"
+    """What is wrong with the audit log."""
 
 
-_UNITS = {Metric.DURATION_MS: "Milliseconds", Metric.SWEEP_AGE_S: "Seconds"}
+_UNITS = {
+    Metric.DURATION_MS: "Milliseconds",
+    Metric.SWEEP_AGE_S: "Seconds",
+    Metric.VAULT_DIFFERENCE: "None",
+    Metric.CONTRACT_DIFFERENCE: "None",
+}
 _OF_RUNS = (Metric.RUNS_FINISHED, Metric.RUNS_HALTED)
 COUNTERS = (
     Metric.USERS_CHECKED,
     Metric.DISCREPANCIES,
     Metric.CORRECTED,
+    Metric.HELD,
     Metric.FAILED,
     Metric.SCRIPT_CALLS,
     *_OF_RUNS,

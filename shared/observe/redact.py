@@ -12,7 +12,7 @@ REDACTED = "[redacted]"
 
 _VALUE_CHARS_MIN = 8
 """Shorter ones are no secrets, and would tear holes into harmless words."""
-_SECRET_NAME = re.compile(r"(KEY|KEYS|SECRET|SECRETS|TOKEN|PASSWORD)$")
+_SECRET_NAME = re.compile(r"(KEY|KEYS|SECRET|SECRETS|TOKEN|PASSWORD|ALERT_URLS)$")
 _FORMS = (
     (re.compile(r"eyJ[\w-]{5,}\.[\w-]*(\.[\w-]*)?"), REDACTED),  # a JWT, cut off perhaps
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), rf"\1 {REDACTED}"),

@@ -14,7 +14,7 @@ from shared.core.run import ChunkRef, Closed, Lease, Leased, Requeued, Run, RunP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanFound:
-    """What the scan of one chunk found: users = in_sync + candidates + failures."""
+    """What the scan of one chunk found: users = in_sync + candidates + held + failures."""
 
     users: int
     in_sync: int
@@ -22,6 +22,7 @@ class ScanFound:
     funded_reading_zero: int
     candidates: Sequence[Candidate]
     failures: Sequence[Failure]
+    held: Sequence[Candidate] = ()
     first_height: int | None
     last_height: int | None
     script_calls: int

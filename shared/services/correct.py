@@ -1,7 +1,7 @@
 """Correct: confirm each candidate at a newer height, then write the confirmed ones as a set."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from shared.core.compare import Candidate, Failure, LedgerPage, chain_addresses, compare
@@ -18,7 +18,7 @@ from shared.core.policy import Policy
 from shared.ports.clock import Clock
 from shared.ports.ledger import Correction, Ledger, Written
 from shared.services.read_contract import ContractReader
-from shared.services.results import failed, of_candidate
+from shared.services.results import failed, held, of_candidate
 
 _OF_SINGLE_ROWS = (
     LedgerConstraintViolation,
@@ -72,6 +72,7 @@ class Corrector:
             *(self._failed(failure) for failure in found.failures),
             *(self._unwritten(each, Outcome.TRANSIENT) for each in found.transient),
             *(self._unwritten(each, Outcome.CHANGED_MEANWHILE) for each in found.changed_meanwhile),
+            *(held(each, self._clock.now()) for each in found.held),
             *self._write(found.confirmed, look.block_height, admin_address, run_id),
         ]
 
@@ -81,7 +82,7 @@ class Corrector:
         if not missing:
             return page
         absent = sorted(missing.difference(page.user_addresses))
-        return LedgerPage(page.user_addresses, page.balances, absent)
+        return replace(page, absent=absent)
 
     def _write(
         self, confirmed: Sequence[Candidate], height: int, admin_address: str, run_id: UUID
@@ -116,6 +117,8 @@ class Corrector:
         outcome = written.outcome
         if outcome is Outcome.IN_SYNC:  # somebody else corrected it between our look and our write
             outcome = Outcome.TRANSIENT
+        if outcome is Outcome.HELD:
+            return held(candidate, self._clock.now())
         result = self._unwritten(candidate, outcome)
         return result.having(
             audit_id=written.audit_id, error=written.error, error_code=written.code

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shared.services.read_contract import ContractReader
     from shared.services.reconcile_named import NamedReconciler
     from shared.services.reconcile_user import UserReconciler
+    from shared.services.run_actions import RunActions
     from shared.services.run_history import RunHistory
     from shared.services.sweep import Sweeper
     from shared.services.tick import Ticker
@@ -102,6 +103,12 @@ class Engine:
         from shared.services.sweep import Sweeper
 
         return Sweeper(self._ports.store, self.planner, self._runner)
+
+    @made_once
+    def run_actions(self) -> "RunActions":
+        from shared.services.run_actions import RunActions
+
+        return RunActions(self._ports.store, self.planner, self._runner, self._dispatcher)
 
     @made_once
     def ticker(self) -> "Ticker":

@@ -20,13 +20,15 @@ NAMED_USERS_MAX = 10_000
 UNSETTLED_MAX = 100_000
 """Users that an incremental run takes over from the run before; more of them need a full run."""
 
-_UNSETTLED = (Outcome.FAILED, Outcome.CHANGED_MEANWHILE, Outcome.WOULD_CORRECT)
+_UNSETTLED = (Outcome.FAILED, Outcome.CHANGED_MEANWHILE, Outcome.HELD, Outcome.WOULD_CORRECT)
+"""Who is held is looked at again, so that a release is followed by a correction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """Who asks for a run, and how it is to go. `accept_halt`: why a halt would not stop it.
 
+    With a `run_id` of its own a request that is repeated finds the run that it has started before.
     Raises InvalidAdmin.
     """
 
@@ -34,6 +36,7 @@ class RunRequest:
     dry_run: bool = False
     needs_approval: bool = False
     accept_halt: str | None = None
+    run_id: UUID | None = None
 
     def __post_init__(self) -> None:
         check_admin_address(self.admin_address)
@@ -92,6 +95,8 @@ class RunPlanner:
             from_height=last.covered_height + 1,
             rotate_after=last.rotated_through,
         )
+        if run.state is not RunState.PLANNING:
+            return run  # a repetition
         named = sorted(users.union(result.user_address for result in unsettled))
         for chunk_no, chunk in enumerate(_chunks(named, self._named_users_max())):
             self._store.add_user_chunk(run.run_id, chunk_no, chunk)
@@ -129,7 +134,7 @@ class RunPlanner:
     ) -> Run:
         return self._store.start_run(
             RunPlan(
-                run_id=uuid4(),
+                run_id=request.run_id or uuid4(),
                 kind=kind,
                 dry_run=request.dry_run,
                 admin_address=request.admin_address,

@@ -29,6 +29,8 @@ class Handled:
     handed_back: int = 0
     failed: dict[str, ReconcileError] = field(default_factory=dict)
     named: list[ReconciliationResult] = field(default_factory=list)
+    ended_phase: bool = False
+    """Was the last chunk of a run's phase among them? Then the run may have ended."""
 
 
 class QueueWorker:
@@ -128,6 +130,7 @@ class QueueWorker:
                 self._count(chunk, batch, handled)
                 phase_is_over |= not chunk.closed.open_chunks
         self._hand_back(batch, handled)
+        handled.ended_phase |= phase_is_over
         if phase is Phase.SCAN and (phase_is_over or batch.repeated):
             # Whoever closes the last scan chunk begins the corrections; should it die before it
             # does, its message comes again.

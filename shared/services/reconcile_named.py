@@ -64,11 +64,12 @@ class _Rows:
 
     key_of: Mapping[FlowAddress, str]
     balances: Mapping[str, str | None]
+    held: frozenset[str]
     alone: Sequence[FlowAddress]
 
     def page(self) -> LedgerPage:
         absent = [key for key in self.key_of.values() if key not in self.balances]
-        return LedgerPage(list(self.balances), list(self.balances.values()), absent)
+        return LedgerPage(list(self.balances), list(self.balances.values()), absent, self.held)
 
 
 class NamedReconciler:
@@ -140,7 +141,8 @@ class NamedReconciler:
 
     def _rows(self, users: Sequence[FlowAddress]) -> _Rows:
         keys_asked = [key for user in users for key in spellings(user)]
-        found = dict(self._ledger.get_balances(keys_asked).rows())
+        page = self._ledger.get_balances(keys_asked)
+        found = dict(page.rows())
         key_of: dict[FlowAddress, str] = {}
         alone: list[FlowAddress] = []
         for user in users:
@@ -151,7 +153,7 @@ class NamedReconciler:
             else:
                 key_of[user] = key
         balances = {key: found[key] for key in key_of.values() if key in found}
-        return _Rows(key_of, balances, alone)
+        return _Rows(key_of, balances, page.held, alone)
 
     def _reconcile(self, rows: _Rows, part: UserBatch, run_id: UUID) -> list[ReconciliationResult]:
         # The height is taken after the ledger was read: what the ledger already contains of the
@@ -161,10 +163,12 @@ class NamedReconciler:
         results = [self._users.reconcile(user, admin, at_least=height) for user in rows.alone]
         contract = self._contract.read(list(rows.key_of), height)
         found = compare(rows.page(), contract, SMALLEST)
-        confirmed = Confirmation(confirmed=[*found.candidates], failures=[*found.failures])
+        confirmed = Confirmation(
+            confirmed=[*found.candidates], held=[*found.held], failures=[*found.failures]
+        )
         look = SecondLook(confirmed, height, contract.script_calls)
         results += self._corrector.write(look, admin_address=admin, run_id=run_id)
-        told = {each.user_address for each in found.candidates}
+        told = {each.user_address for each in (*found.candidates, *found.held)}
         told |= {each.user_address for each in found.failures}
         return results + [
             self._in_sync(key, contract.balances[user], height)

@@ -7,7 +7,13 @@ from uuid import UUID, uuid4
 from shared.core.address import FlowAddress, parse_address, spellings
 from shared.core.admin import check_admin_address
 from shared.core.amount import ZERO, FlowAmount, parse_amount
-from shared.core.errors import AmbiguousAddress, InvalidInput, LedgerRefused, ReconcileError
+from shared.core.errors import (
+    AmbiguousAddress,
+    InvalidInput,
+    LedgerRefused,
+    ReconcileError,
+    UserHeld,
+)
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.policy import Policy
 from shared.ports.clock import Clock
@@ -23,6 +29,7 @@ class _Reading:
     """Both sides of one user. `ledger_balance` None: no such row, or no amount in it."""
 
     key: str
+    is_held: bool
     ledger_balance: FlowAmount | None
     contract_balance: FlowAmount
     block_height: int
@@ -46,7 +53,8 @@ class UserReconciler:
 
         The height is the latest one, and not below `at_least`.
         Returns `corrected`, or `in_sync` when nothing differed (with an audit row all the same),
-        or `failed` with an error code; never raises ReconcileError. An admin's act is exact: the
+        `held` with the code user_held when an admin holds the user and the balances differ, or
+        `failed` with an error code; never raises ReconcileError. An admin's act is exact: the
         tolerance, which says what a sweep leaves alone, does not hold it back.
         """
         return self._result(
@@ -54,7 +62,8 @@ class UserReconciler:
         )
 
     def preview(self, user_address: str) -> ReconciliationResult:
-        """What `reconcile` would do, without a write: `would_correct`, `in_sync` or `failed`."""
+        """What `reconcile` would do, without a write: `would_correct`, `in_sync`, `held` or
+        `failed`."""
         return self._result(user_address, lambda: self._preview(user_address))
 
     def _result(
@@ -81,6 +90,8 @@ class UserReconciler:
             try:
                 written = self._write(reading, admin, run_id)
             except LedgerRefused as error:
+                if error.code == UserHeld.code:
+                    return self._held(reading)
                 if not error.retryable:
                     raise
                 refused = error  # the row moved between read and write: read both sides again
@@ -92,29 +103,32 @@ class UserReconciler:
         reading = self._read(user_address)
         discrepancy = reading.contract_balance - (reading.ledger_balance or 0)
         in_sync = abs(discrepancy) < self._policy.tolerance
+        if reading.is_held and not in_sync:
+            return self._held(reading)
         return self._answer(reading, Outcome.IN_SYNC if in_sync else Outcome.WOULD_CORRECT)
 
     def _read(self, user_address: str, at_least: int = 0) -> _Reading:
         address = parse_address(user_address)
         # Ledger first: every event it contains is then at or below the height read after it.
-        key, ledger_balance = self._ledger_row(user_address, address)
+        key, is_held, ledger_balance = self._ledger_row(user_address, address)
         height = self._contract.latest_height(at_least=at_least)
         answer = self._contract.read([address], height)
         if address in answer.errors:
             raise answer.errors[address]
-        return _Reading(key, ledger_balance, answer.balances[address], height)
+        return _Reading(key, is_held, ledger_balance, answer.balances[address], height)
 
-    def _ledger_row(self, given: str, address: FlowAddress) -> tuple[str, FlowAmount | None]:
-        rows = dict(self._ledger.get_balances(spellings(given)).rows())
+    def _ledger_row(self, given: str, address: FlowAddress) -> tuple[str, bool, FlowAmount | None]:
+        page = self._ledger.get_balances(spellings(given))
+        rows = dict(page.rows())
         if not rows:
-            return address, None
+            return address, address in page.held, None
         if len(rows) > 1 and given not in rows:
             raise AmbiguousAddress(
                 f"the ledger holds {address} {len(rows)} times, as {', '.join(sorted(rows))}",
                 remedy="Name the one to reconcile as it is stored, and remove the other.",
             )
         key = given if given in rows else next(iter(rows))
-        return key, _usable(rows[key])
+        return key, key in page.held, _usable(rows[key])
 
     def _write(self, reading: _Reading, admin_address: str, run_id: UUID) -> Written:
         correction = Correction(
@@ -128,6 +142,10 @@ class UserReconciler:
             admin_address=admin_address,
             run_id=run_id,
         )
+
+    def _held(self, reading: _Reading) -> ReconciliationResult:
+        error = UserHeld(reading.key)
+        return self._answer(reading, Outcome.HELD).having(error=str(error), error_code=error.code)
 
     def _answer(
         self, reading: _Reading, outcome: Outcome, written: Written | None = None

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from shared.core.compare import Candidate, Failure
+from shared.core.errors import UserHeld
 from shared.core.outcome import Outcome, ReconciliationResult
 
 
@@ -16,6 +17,14 @@ def of_candidate(candidate: Candidate, outcome: Outcome, now: datetime) -> Recon
         new_balance=candidate.contract_balance,
         discrepancy=candidate.discrepancy,
         block_height=candidate.block_height,
+    )
+
+
+def held(candidate: Candidate, now: datetime) -> ReconciliationResult:
+    """A user who differs and is left alone because an admin holds them."""
+    error = UserHeld(candidate.user_address)
+    return of_candidate(candidate, Outcome.HELD, now).having(
+        error=str(error), error_code=error.code
     )
 
 

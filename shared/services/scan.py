@@ -58,6 +58,7 @@ class _Scan:
     funded: int = 0
     funded_reading_zero: int = 0
     candidates: list[Candidate] = field(default_factory=list)
+    held: list[Candidate] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     heights: list[int] = field(default_factory=list)
     script_calls: int = 0
@@ -69,6 +70,7 @@ class _Scan:
         self.funded += found.funded
         self.funded_reading_zero += found.funded_reading_zero
         self.candidates.extend(found.candidates)
+        self.held.extend(found.held)
         self.failures.extend(found.failures)
         self.heights.append(contract.block_height)
         self.script_calls += contract.script_calls
@@ -80,6 +82,7 @@ class _Scan:
             funded=self.funded,
             funded_reading_zero=self.funded_reading_zero,
             candidates=self.candidates,
+            held=self.held,
             failures=self.failures,
             first_height=min(self.heights, default=None),
             last_height=max(self.heights, default=None),
@@ -148,7 +151,7 @@ class Scanner:
         present = {normal_form(key) for key in page.user_addresses}
         asked = filter(None, map(normal_form, user_addresses))
         absent = sorted({address for address in asked if address not in present})
-        return LedgerPage(page.user_addresses, page.balances, absent)
+        return replace(page, absent=absent)
 
     def _readings(
         self, pages: Generator[_Page | _Broken, None, None]

@@ -4,7 +4,7 @@
 -- Our SQLSTATEs, all of class BR, raised where a whole call is wrong; what is wrong with one user is a value in the
 -- answer (`code`) instead. Never match the text of an error: match these.
 --   BR001 invalid_argument   an argument of the call is null, misshapen or out of its range
---   BR002 duplicate_address  a batch names the same address twice
+--   BR002 duplicate          a batch names the same address or audit row twice
 --   BR003 batch_too_large    a call names more than 50,000 addresses
 --   BR004 append_only        somebody tried to change or remove audit rows
 --   BR005 existing_table     a table that was there before these migrations cannot be adopted as it is

@@ -11,6 +11,8 @@ begin
     perform reconciliation.check_column('user_balances', 'reconciled_height', 'bigint');
     perform reconciliation.check_column('user_balances', 'reconciled_at', 'time');
     perform reconciliation.check_column('user_balances', 'event_height', 'bigint');
+    perform reconciliation.check_column('user_balances', 'audit_chain_no', 'bigint');
+    perform reconciliation.check_column('user_balances', 'audit_hash', 'bytea');
     perform reconciliation.secure_existing_table('user_balances');
 end;
 $$;
@@ -29,7 +31,12 @@ create table if not exists public.user_balances (
 alter table public.user_balances
     add column if not exists reconciled_height bigint,    -- block of the contract balance last reconciled to
     add column if not exists reconciled_at timestamptz,
-    add column if not exists event_height bigint;         -- highest block of an applied balance event
+    add column if not exists event_height bigint,         -- highest block of an applied balance event
+    -- The user's last audit row that one of our procedures wrote: its place in the chain and its hash. In the row that
+    -- they lock and update anyway, and in no index, so that an update need touch none. DELETE and TRUNCATE leave them
+    -- behind in reconciliation.audit_heads, by the triggers of 002.
+    add column if not exists audit_chain_no bigint,
+    add column if not exists audit_hash bytea;
 
 do $$
 begin

@@ -79,7 +79,12 @@ begin
     insert into public.user_balances (user_address, balance)
     values (p_user_address, 0)
     on conflict (user_address) do nothing;
-    return found;
+    if found then
+        -- Somebody may be writing an audit row of this user without a ledger row to lock.
+        perform reconciliation.lock_audit_chains(array[p_user_address]);
+        return true;
+    end if;
+    return false;
 end;
 $$;
 
@@ -139,6 +144,7 @@ $$;
 --   invalid_admin           p_admin_address is blank or too long
 --   invalid_height          p_block_height is negative
 --   invalid_ledger_balance  the stored balance cannot be audited: not finite, 10^12 or more, or finer than 1e-8
+--   user_held               the two differ, and an admin holds the user: release_user (015) first
 --   stale_height            the row has seen a later block than p_block_height
 --   changed_meanwhile       the ledger no longer holds p_expected_balance
 -- Example: select reconcile_user_balance('0x01cf0e2f2f715450', 12.5, '0xf8d6e0586b0a20c7');
@@ -206,6 +212,14 @@ begin
                 'the stored balance ' || v_ledger_balance || ' cannot be audited: set it right by hand first');
         end if;
 
+        if v_ledger_balance <> p_contract_balance and exists (
+            select from public.reconciliation_holds h
+            where h.user_address = p_user_address and h.released_at is null
+        ) then
+            return reconciliation.refused(p_user_address, 'user_held',
+                'an admin holds this user since a rollback or by choice: release_user lets corrections go on');
+        end if;
+
         v_fence := greatest(v_user.reconciled_height, v_user.event_height);
         if p_block_height < v_fence then
             return reconciliation.refused(p_user_address, 'stale_height',
@@ -225,22 +239,24 @@ begin
     -- The clock, not now(): a user's history is in the order of the locks, however long a call waited for its own.
     v_now := clock_timestamp();
 
+    insert into public.balance_audit_log (
+        user_address, operation_type, amount, balance_before, balance_after, transaction_hash, created_at,
+        run_id, block_height, chain_no, previous_hash
+    )
+    select
+        p_user_address, 'reconciliation', p_contract_balance - v_ledger_balance, v_ledger_balance, p_contract_balance,
+        'reconciliation_by_' || p_admin_address, v_now, p_run_id, p_block_height, l.chain_no, l.previous_hash
+    from reconciliation.next_audit_link(p_user_address) l
+    returning * into v_audit;
+
     update public.user_balances b
     set balance = p_contract_balance,
         reconciled_height = greatest(b.reconciled_height, p_block_height),
         reconciled_at = v_now,
-        updated_at = v_now
+        updated_at = v_now,
+        audit_chain_no = v_audit.chain_no,
+        audit_hash = v_audit.row_hash
     where b.user_address = p_user_address;
-
-    insert into public.balance_audit_log (
-        user_address, operation_type, amount, balance_before, balance_after, transaction_hash, created_at,
-        run_id, block_height
-    )
-    values (
-        p_user_address, 'reconciliation', p_contract_balance - v_ledger_balance, v_ledger_balance, p_contract_balance,
-        'reconciliation_by_' || p_admin_address, v_now, p_run_id, p_block_height
-    )
-    returning * into v_audit;
 
     return reconciliation.reconciled(v_audit);
 end;
@@ -317,6 +333,7 @@ $$;
 --   corrected          written, with an audit row
 --   in_sync            ledger and contract agree: nothing is written (no row and 0 on the contract agree as well)
 --   changed_meanwhile  not written: code changed_meanwhile (the row moved, appeared or vanished) or stale_height
+--   held               the two differ, not written: code user_held, an admin holds the user (015)
 --   failed             not written: code invalid_address, invalid_balance or invalid_ledger_balance
 -- Raises BR001 (argument null, nested or of another length; height or admin invalid), BR002 (address twice), BR003
 -- (over 50,000). An error of the app's own constraints rolls the whole call back with its SQLSTATE (23514, …).
@@ -344,6 +361,8 @@ declare
     v_is_locked boolean[];
     v_balances numeric[];
     v_fences bigint[];
+    v_chain_nos bigint[];
+    v_hashes bytea[];
     v_now timestamptz;
     v_answer json;
 begin
@@ -366,17 +385,21 @@ begin
                 and not exists (
                     select from public.balance_audit_log a
                     where a.run_id = p_run_id and a.user_address = i.user_address)
+                and not exists (
+                    select from public.reconciliation_holds h
+                    where h.user_address = i.user_address and h.released_at is null)
             order by i.user_address collate "C"
             on conflict (user_address) do nothing
             returning user_address
         )
         select array_agg(c.user_address) into v_created from created c;
+        perform reconciliation.lock_audit_chains(v_created);
     end if;
 
     -- Lock. One order in every session, so that no two calls wait for each other. What the lock saw is laid out in
     -- the order of the input; a row that this call created counts as absent.
     with locked as materialized (
-        select i.position, greatest(b.reconciled_height, b.event_height) as fence,
+        select i.position, greatest(b.reconciled_height, b.event_height) as fence, b.audit_chain_no, b.audit_hash,
             case when c.user_address is null then b.balance end as balance
         from unnest(p_user_addresses) with ordinality as i (user_address, position)
         join public.user_balances b on b.user_address = i.user_address
@@ -387,8 +410,10 @@ begin
     select
         array_agg(l.position is not null order by i.position),
         array_agg(l.balance order by i.position),
-        array_agg(l.fence order by i.position)
-    into v_is_locked, v_balances, v_fences
+        array_agg(l.fence order by i.position),
+        array_agg(l.audit_chain_no order by i.position),
+        array_agg(l.audit_hash order by i.position)
+    into v_is_locked, v_balances, v_fences, v_chain_nos, v_hashes
     from generate_series(1, cardinality(p_user_addresses)) as i (position)
     left join locked l on l.position = i.position;
 
@@ -402,6 +427,8 @@ begin
             i.is_locked and a.id is null as is_writable,
             coalesce(a.balance_before, i.balance, 0) as old_balance,
             coalesce(a.balance_after, i.contract_balance) as new_balance,
+            i.chain_no,
+            i.last_hash,
             a.id::text as audit_id,
             case
                 when i.user_address is null then 'invalid_address'
@@ -410,46 +437,73 @@ begin
                 when not i.is_locked and i.expected_balance is null
                     and reconciliation.new_address_fault(i.user_address) is not null then 'invalid_address'
                 when not reconciliation.is_exact_amount(i.balance) then 'invalid_ledger_balance'
+                when h.user_address is not null and i.contract_balance <> coalesce(i.balance, 0) then 'user_held'
                 when p_block_height < i.fence then 'stale_height'
                 when i.balance is distinct from i.expected_balance then 'changed_meanwhile'
                 when not i.is_locked and i.contract_balance <> 0 then 'changed_meanwhile'
             end as code
-        from unnest(p_user_addresses, p_contract_balances, p_expected_balances, v_is_locked, v_balances, v_fences)
-            with ordinality
-            as i (user_address, contract_balance, expected_balance, is_locked, balance, fence, position)
+        from unnest(
+            p_user_addresses, p_contract_balances, p_expected_balances, v_is_locked, v_balances, v_fences, v_chain_nos,
+            v_hashes
+        ) with ordinality as i (
+            user_address, contract_balance, expected_balance, is_locked, balance, fence, chain_no, last_hash, position)
         left join public.balance_audit_log a on a.run_id = p_run_id and a.user_address = i.user_address
+        -- Looked up under the lock, so that a hold that was placed meanwhile is seen.
+        left join public.reconciliation_holds h on h.user_address = i.user_address and h.released_at is null
     ),
     decided as (
         select
             j.*,
             case
                 when j.code in ('changed_meanwhile', 'stale_height') then 'changed_meanwhile'
+                when j.code = 'user_held' then 'held'
                 when j.code is not null then 'failed'
                 when j.new_balance = j.old_balance then 'in_sync'
                 else 'corrected'
             end as outcome
         from judged j
     ),
-    updated as (
-        update public.user_balances b
-        set balance = d.new_balance,
-            reconciled_height = greatest(b.reconciled_height, p_block_height),
-            reconciled_at = v_now,
-            updated_at = v_now
+    -- Where each chain ends: as next_audit_link says it for one user.
+    linked as (
+        select d.*, coalesce(l.chain_no, 0) + 1 as next_chain_no, l.row_hash as previous_hash
         from decided d
-        where b.user_address = d.user_address and d.is_writable and d.outcome = 'corrected'
+        left join reconciliation.audit_heads h on h.user_address = d.user_address
+        left join lateral (
+            select a.chain_no, a.row_hash
+            from public.balance_audit_log a
+            where d.chain_no is null and h.chain_no is null and a.user_address = d.user_address
+                and a.chain_no is not null
+            order by a.chain_no desc
+            limit 1
+        ) last on true
+        cross join lateral (
+            select
+                case when h.chain_no > coalesce(d.chain_no, 0) then h.chain_no else coalesce(d.chain_no, last.chain_no) end,
+                case when h.chain_no > coalesce(d.chain_no, 0) then h.row_hash else coalesce(d.last_hash, last.row_hash) end
+        ) l (chain_no, row_hash)
+        where d.is_writable and d.outcome = 'corrected'
     ),
     audited as (
         insert into public.balance_audit_log (
             user_address, operation_type, amount, balance_before, balance_after, transaction_hash, created_at,
-            run_id, block_height
+            run_id, block_height, chain_no, previous_hash
         )
         select
-            d.user_address, 'reconciliation', d.new_balance - d.old_balance, d.old_balance, d.new_balance,
-            'reconciliation_by_' || p_admin_address, v_now, p_run_id, p_block_height
-        from decided d
-        where d.is_writable and d.outcome = 'corrected'
-        returning id::text as audit_id, user_address
+            l.user_address, 'reconciliation', l.new_balance - l.old_balance, l.old_balance, l.new_balance,
+            'reconciliation_by_' || p_admin_address, v_now, p_run_id, p_block_height, l.next_chain_no, l.previous_hash
+        from linked l
+        returning id::text as audit_id, user_address, balance_after, chain_no, row_hash
+    ),
+    updated as (
+        update public.user_balances b
+        set balance = w.balance_after,
+            reconciled_height = greatest(b.reconciled_height, p_block_height),
+            reconciled_at = v_now,
+            updated_at = v_now,
+            audit_chain_no = w.chain_no,
+            audit_hash = w.row_hash
+        from audited w
+        where b.user_address = w.user_address
     ),
     answer as (
         select

@@ -86,10 +86,12 @@ as $$
                 || 'transaction id and event index'
             ),
             (
-                coalesce(btrim(p_operation_type), '') in ('', 'reconciliation') or length(p_operation_type) > 50,
+                coalesce(btrim(p_operation_type), '')
+                        in ('', 'reconciliation', 'reconciliation_rollback', 'sync_check')
+                    or length(p_operation_type) > 50,
                 'invalid_operation_type',
-                'p_operation_type is blank, longer than 50 characters or ''reconciliation'', which is kept for '
-                || 'corrections'
+                'p_operation_type is blank, longer than 50 characters, or ''reconciliation'', '
+                || '''reconciliation_rollback'' or ''sync_check'', which are the reconciler''s own'
             ),
             (
                 length(p_transaction_hash) > 200,
@@ -108,7 +110,8 @@ $$;
 --   p_delta             FLOW, signed: -184467440737.09551615 to 184467440737.09551615, at most 8 places
 --   p_block_height      height of the block that holds the event
 --   p_event_id          what names the event, up to 200 characters; seen before for this user: nothing changes
---   p_operation_type    goes to the audit row; anything but 'reconciliation', up to 50 characters
+--   p_operation_type    goes to the audit row; up to 50 characters, not 'reconciliation', 'reconciliation_rollback' or
+--                       'sync_check', which are the reconciler's own
 --   p_transaction_hash  goes to the audit row, up to 200 characters
 -- Returns {applied, reason, code, error, user_address, old_balance, new_balance, audit_id}; amounts are decimal text
 -- with 8 places. Not applied is no error when reason says why:
@@ -145,7 +148,7 @@ declare
     v_code text;
     v_error text;
     v_now timestamptz;
-    v_audit_id text;
+    v_audit public.balance_audit_log;
 begin
     select f.code, f.error into v_code, v_error
     from reconciliation.event_fault(p_delta, p_block_height, p_event_id, p_operation_type, p_transaction_hash) f;
@@ -204,26 +207,30 @@ begin
 
     v_now := clock_timestamp();
 
+    insert into public.balance_audit_log (
+        user_address, operation_type, amount, balance_before, balance_after, transaction_hash, created_at,
+        block_height, chain_no, previous_hash
+    )
+    select
+        p_user_address, p_operation_type, p_delta, v_old_balance, v_new_balance, p_transaction_hash, v_now,
+        p_block_height, l.chain_no, l.previous_hash
+    from reconciliation.next_audit_link(p_user_address) l
+    returning * into v_audit;
+
     update public.user_balances b
     set balance = v_new_balance,
         event_height = greatest(b.event_height, p_block_height),
-        updated_at = v_now
+        updated_at = v_now,
+        audit_chain_no = v_audit.chain_no,
+        audit_hash = v_audit.row_hash
     where b.user_address = p_user_address;
 
-    insert into public.balance_audit_log (
-        user_address, operation_type, amount, balance_before, balance_after, transaction_hash, created_at, block_height
-    )
-    values (
-        p_user_address, p_operation_type, p_delta, v_old_balance, v_new_balance, p_transaction_hash, v_now,
-        p_block_height
-    )
-    returning id::text into v_audit_id;
-
     insert into public.balance_events (user_address, event_id, delta, block_height, audit_id)
-    values (p_user_address, p_event_id, p_delta, p_block_height, v_audit_id);
+    values (p_user_address, p_event_id, p_delta, p_block_height, v_audit.id::text);
 
     return reconciliation.event_answer(
-        p_user_address, p_old_balance => v_old_balance, p_new_balance => v_new_balance, p_audit_id => v_audit_id);
+        p_user_address, p_old_balance => v_old_balance, p_new_balance => v_new_balance,
+        p_audit_id => v_audit.id::text);
 end;
 $$;
 

@@ -89,6 +89,7 @@ create table if not exists public.reconciliation_chunks (
     corrected bigint not null default 0,
     transient bigint not null default 0,
     changed_meanwhile bigint not null default 0,
+    held bigint not null default 0,
     failed bigint not null default 0,
     funded bigint not null default 0,
     funded_reading_zero bigint not null default 0,
@@ -110,7 +111,7 @@ create table if not exists public.reconciliation_results (
     run_id uuid not null,
     user_address text collate "C" not null,
     outcome text not null check (outcome in (
-        'would_correct', 'corrected', 'transient', 'changed_meanwhile', 'failed')),
+        'would_correct', 'corrected', 'transient', 'changed_meanwhile', 'held', 'failed')),
     row_exists boolean,                 -- false: the ledger had no row of this user when it was scanned
     ledger_balance numeric(38, 8),      -- FLOW; null: not read. Wider than ours: an existing table may hold more
     contract_balance numeric(20, 8),

@@ -15,7 +15,7 @@ as $$
 $$;
 
 -- A run with its counts, the form in which every procedure answers. Counts are sums over the run's chunks:
--- users = in_sync + corrected + would_correct + transient + changed_meanwhile + failed, always.
+-- users = in_sync + corrected + would_correct + transient + changed_meanwhile + held + failed, always.
 create or replace function reconciliation.run_json(p_run public.reconciliation_runs)
 returns json
 language sql
@@ -30,6 +30,8 @@ as $$
             coalesce(sum(c.corrected), 0) as corrected,
             coalesce(sum(c.transient), 0) as transient,
             coalesce(sum(c.changed_meanwhile), 0) as changed_meanwhile,
+            coalesce(sum(c.held), 0) as held,
+            coalesce(sum(c.held) filter (where c.phase = 'correct'), 0) as held_since_scan,
             coalesce(sum(c.failed) filter (where c.phase = 'scan'), 0) as unread,
             coalesce(sum(c.failed) filter (where c.phase = 'correct'), 0) as uncorrected,
             coalesce(sum(c.funded), 0) as funded,
@@ -58,9 +60,10 @@ as $$
         'started_at', p_run.started_at, 'scanned_at', p_run.scanned_at, 'settle_until', p_run.settle_until,
         'finished_at', p_run.finished_at, 'users_planned', p_run.users_planned,
         'users', s.users, 'in_sync', s.in_sync, 'corrected', s.corrected,
-        'would_correct', s.candidates - s.corrected - s.transient - s.changed_meanwhile - s.uncorrected,
-        'transient', s.transient, 'changed_meanwhile', s.changed_meanwhile, 'failed', s.unread + s.uncorrected,
-        'unread', s.unread, 'candidates', s.candidates,
+        'would_correct',
+        s.candidates - s.corrected - s.transient - s.changed_meanwhile - s.held_since_scan - s.uncorrected,
+        'transient', s.transient, 'changed_meanwhile', s.changed_meanwhile, 'held', s.held,
+        'failed', s.unread + s.uncorrected, 'unread', s.unread, 'candidates', s.candidates,
         'funded', s.funded, 'funded_reading_zero', s.funded_reading_zero,
         -- Not amount_text: the sum of a large ledger need not fit numeric(20,8).
         'surplus', round(s.surplus, 8)::text, 'deficit', round(s.deficit, 8)::text,
@@ -167,7 +170,7 @@ as $$
 $$;
 
 -- Copies what a reviewed run found and did not correct into a new run of kind plan: its undecided candidates, those its
--- scan could not read, and one scan chunk with the scan's sums, so that counts add up and the review can judge. Whoever
+-- scan could not read, those who were held, and one scan chunk with the scan's sums, so that counts add up and the review can judge. Whoever
 -- is settled there already counts as in sync here.
 create or replace function reconciliation.copy_plan(p_run_id uuid, p_plan_run_id uuid)
 returns void
@@ -186,15 +189,16 @@ begin
             r.error_code, r.error, r.decided_at
         from public.reconciliation_results r
         where r.run_id = p_plan_run_id
-            and (r.outcome = 'would_correct' or (r.outcome = 'failed' and r.scan_height is null))
+            and (r.outcome in ('would_correct', 'held') or (r.outcome = 'failed' and r.scan_height is null))
         returning outcome, contract_balance - ledger_balance as discrepancy
     ),
     found as (
         select
             count(*) filter (where c.outcome = 'would_correct') as candidates,
+            count(*) filter (where c.outcome = 'held') as held,
             count(*) filter (where c.outcome = 'failed') as failed,
-            coalesce(sum(c.discrepancy) filter (where c.discrepancy > 0), 0) as surplus,
-            coalesce(sum(c.discrepancy) filter (where c.discrepancy < 0), 0) as deficit
+            coalesce(sum(c.discrepancy) filter (where c.outcome = 'would_correct' and c.discrepancy > 0), 0) as surplus,
+            coalesce(sum(c.discrepancy) filter (where c.outcome = 'would_correct' and c.discrepancy < 0), 0) as deficit
         from copied c
     ),
     scanned as (
@@ -206,11 +210,11 @@ begin
         where c.run_id = p_plan_run_id and c.phase = 'scan'
     )
     insert into public.reconciliation_chunks (
-        run_id, phase, chunk_no, users, state, closed_at, users_seen, in_sync, candidates, failed, funded,
+        run_id, phase, chunk_no, users, state, closed_at, users_seen, in_sync, candidates, held, failed, funded,
         funded_reading_zero, surplus, deficit, first_height, last_height, script_calls
     )
-    select p_run_id, 'scan', 0, s.users, 'done', clock_timestamp(), s.users, s.users - f.candidates - f.failed,
-        f.candidates, f.failed, s.funded, s.funded_reading_zero, f.surplus, f.deficit, s.first_height, s.last_height,
+    select p_run_id, 'scan', 0, s.users, 'done', clock_timestamp(), s.users, s.users - f.candidates - f.held - f.failed,
+        f.candidates, f.held, f.failed, s.funded, s.funded_reading_zero, f.surplus, f.deficit, s.first_height, s.last_height,
         s.script_calls
     from scanned s
     cross join found f

@@ -366,9 +366,10 @@ grant execute on function public.release_reconciliation_chunk(uuid, text, intege
 -- last one of the corrections finishes the run.
 --   p_older_than_s  age in seconds at which a pending chunk's message is taken for lost
 --   p_attempts_max  leases that a chunk gets
--- Returns {state, phases, chunk_nos, wait_s, gave_up, pending, leased, done, failed}: the chunks marked as queued now,
--- because they never were, or too long ago, or their lease is over; wait_s until corrections may start; how many were
--- given up; how many chunks of the phase are in which state. Refuses with run_not_found. Raises BR001.
+-- Returns {state, phases, chunk_nos, wait_s, gave_up, outcomes, pending, leased, done, failed}: the chunks marked as
+-- queued now, because they never were, or too long ago, or their lease is over; wait_s until corrections may start; how
+-- many were given up, and the outcomes of their users, {corrected, failed}; how many chunks of the phase are in which
+-- state. Refuses with run_not_found. Raises BR001.
 -- Example: select requeue_reconciliation_chunks('5b0c7f0e-3c0e-4f8e-9d43-0d8a8f8b6a11', 900, 5);
 create or replace function public.requeue_reconciliation_chunks(
     p_run_id uuid,
@@ -389,7 +390,7 @@ declare
     v_phase text;
     v_now timestamptz;
     v_chunk public.reconciliation_chunks;
-    v_gave_up integer := 0;
+    v_gave_up integer[] := '{}';
     v_chunk_nos integer[];
 begin
     perform reconciliation.require_between('p_attempts_max', p_attempts_max, 1, 1000);
@@ -419,7 +420,7 @@ begin
             'the chunk was leased %s times and closed by nobody%s. Reconcile again; look at the workers if it '
             'persists.',
             v_chunk.attempts, coalesce('; the last error was: ' || v_chunk.error, '')));
-        v_gave_up := v_gave_up + 1;
+        v_gave_up := v_gave_up || v_chunk.chunk_no;
     end loop;
     v_run.state := reconciliation.finish_if_closed(v_run);
 
@@ -445,7 +446,10 @@ begin
             'phases', array_fill(v_phase, array[cardinality(v_chunk_nos)]),
             'chunk_nos', v_chunk_nos,
             'wait_s', reconciliation.settle_wait_s(v_run),
-            'gave_up', v_gave_up,
+            'gave_up', cardinality(v_gave_up),
+            'outcomes', json_build_object(
+                'corrected', coalesce(sum(c.corrected) filter (where c.chunk_no = any (v_gave_up)), 0),
+                'failed', coalesce(sum(c.failed) filter (where c.chunk_no = any (v_gave_up)), 0)),
             'pending', count(*) filter (where c.state = 'pending'),
             'leased', count(*) filter (where c.state = 'leased'),
             'done', count(*) filter (where c.state = 'done'),

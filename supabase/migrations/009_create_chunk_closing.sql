@@ -1,22 +1,36 @@
 -- Closing chunks: what a worker found or did is stored with its chunk, all or nothing. A chunk is closed by the holder
 -- of its lease, also when the lease has expired and nobody else has taken the chunk. The same call again, because
 -- its answer was lost, is accepted again and changes nothing.
--- Every answer is {"accepted": bool, "state": the run's, "open_chunks": chunks of the phase neither done nor failed},
--- or a refusal with run_not_found. Not accepted: the lease was lost, the chunk closed by another, or the run has gone
--- on.
+-- Every answer is {"accepted": bool, "state": the run's, "open_chunks": chunks of the phase neither done nor failed,
+-- "outcomes": {in_sync, corrected, transient, changed_meanwhile, held, failed}}, or a refusal with run_not_found. Not
+-- accepted: the lease was lost, the chunk closed by another, or the run has gone on. outcomes: the chunk's users as they
+-- are stored with it, zeros while it is open; null when not accepted.
 
 
 -- What these procedures say the same way --------------------------------------------------------------------------
 
 -- The answer of a closing procedure; p_state is the run's.
-create or replace function reconciliation.closed_json(p_accepted boolean, p_state text, p_run_id uuid, p_phase text)
+create or replace function reconciliation.closed_json(
+    p_accepted boolean,
+    p_state text,
+    p_run_id uuid,
+    p_phase text,
+    p_chunk_no integer
+)
 returns json
 language sql
 stable
 set search_path = ''
 as $$
     select json_build_object(
-        'accepted', p_accepted, 'state', p_state, 'open_chunks', reconciliation.open_chunks(p_run_id, p_phase));
+        'accepted', p_accepted, 'state', p_state, 'open_chunks', reconciliation.open_chunks(p_run_id, p_phase),
+        'outcomes', (
+            select json_build_object(
+                'in_sync', c.in_sync, 'corrected', c.corrected, 'transient', c.transient,
+                'changed_meanwhile', c.changed_meanwhile, 'held', c.held, 'failed', c.failed)
+            from public.reconciliation_chunks c
+            where p_accepted and c.run_id = p_run_id and c.phase = p_phase and c.chunk_no = p_chunk_no
+        ));
 $$;
 
 -- May the holder of this token close the chunk, as the run stands?
@@ -134,12 +148,14 @@ $$;
 -- close_reconciliation_scan: stores what the scan of a chunk found, and closes it.
 --   p_token              of the lease
 --   p_users              looked at = p_in_sync + the users listed
---   p_funded, p_funded_reading_zero   those with money in the ledger, and those of them with zero on chain
+--   p_funded, p_funded_reading_zero   those with money in the ledger who are not held, and those of them with zero on
+--                                     chain
 --   p_first_height, p_last_height     blocks of the scan's scripts, null when none ran
 --   p_user_addresses     everybody who is not in sync; the other lists are parallel
 --   p_row_exists         false: the ledger has no row of this user
 --   p_ledger_balances, p_contract_balances   FLOW; p_heights   block of the contract's
---   p_error_codes        null: a candidate, with both balances and the height; else the user could not be looked at
+--   p_error_codes        null: a candidate, with both balances and the height; user_held: the same of a user who is
+--                        held, and so no candidate; else the user could not be looked at
 --   p_errors             what to tell about it
 -- A user whom another chunk of the run has listed already keeps that result, and is counted once.
 -- Raises BR001 when the lists are not parallel, the counts do not add up, or a candidate lacks a value.
@@ -177,6 +193,7 @@ declare
     v_chunk public.reconciliation_chunks;
     v_listed integer;
     v_candidates bigint;
+    v_held bigint;
     v_failed bigint;
     v_surplus numeric;
     v_deficit numeric;
@@ -202,7 +219,7 @@ begin
         select
         from unnest(p_row_exists, p_ledger_balances, p_contract_balances, p_heights, p_error_codes)
             as g (row_exists, ledger_balance, contract_balance, height, error_code)
-        where g.error_code is null and (
+        where coalesce(g.error_code, 'user_held') = 'user_held' and (
             g.row_exists is null or not reconciliation.is_exact_amount(g.contract_balance)
             or g.ledger_balance is null or g.contract_balance is null or g.height is null)
     ) then
@@ -220,7 +237,8 @@ begin
     for update;
     if not reconciliation.may_close(v_run, v_chunk, p_token) then
         return reconciliation.closed_json(
-            coalesce(v_chunk.state = 'done' and v_chunk.token = p_token, false), v_run.state, p_run_id, 'scan');
+            coalesce(v_chunk.state = 'done' and v_chunk.token = p_token, false), v_run.state, p_run_id, 'scan',
+            p_chunk_no);
     end if;
 
     with stored as (
@@ -228,21 +246,29 @@ begin
             run_id, user_address, outcome, row_exists, ledger_balance, contract_balance, scan_height, error_code, error,
             decided_at
         )
-        select p_run_id, g.user_address, case when g.error_code is null then 'would_correct' else 'failed' end,
-            g.row_exists, g.ledger_balance, case when g.error_code is null then g.contract_balance end,
-            case when g.error_code is null then g.height end, g.error_code, g.error, clock_timestamp()
+        select p_run_id, g.user_address, o.outcome, g.row_exists, g.ledger_balance,
+            case when o.outcome <> 'failed' then g.contract_balance end,
+            case when o.outcome <> 'failed' then g.height end, g.error_code, g.error, clock_timestamp()
         from unnest(
             p_user_addresses, p_row_exists, p_ledger_balances, p_contract_balances, p_heights, p_error_codes, p_errors
         ) as g (user_address, row_exists, ledger_balance, contract_balance, height, error_code, error)
+        cross join lateral (
+            select case
+                when g.error_code is null then 'would_correct'
+                when g.error_code = 'user_held' then 'held'
+                else 'failed'
+            end
+        ) as o (outcome)
         on conflict (run_id, user_address) do nothing
         returning outcome, contract_balance - ledger_balance as discrepancy
     )
     select
         count(*) filter (where s.outcome = 'would_correct'),
+        count(*) filter (where s.outcome = 'held'),
         count(*) filter (where s.outcome = 'failed'),
-        coalesce(sum(s.discrepancy) filter (where s.discrepancy > 0), 0),
-        coalesce(sum(s.discrepancy) filter (where s.discrepancy < 0), 0)
-    into v_candidates, v_failed, v_surplus, v_deficit
+        coalesce(sum(s.discrepancy) filter (where s.outcome = 'would_correct' and s.discrepancy > 0), 0),
+        coalesce(sum(s.discrepancy) filter (where s.outcome = 'would_correct' and s.discrepancy < 0), 0)
+    into v_candidates, v_held, v_failed, v_surplus, v_deficit
     from stored s;
 
     update public.reconciliation_chunks c
@@ -250,9 +276,10 @@ begin
         closed_at = clock_timestamp(),
         error_code = null,
         error = null,
-        users_seen = p_in_sync + v_candidates + v_failed,
+        users_seen = p_in_sync + v_candidates + v_held + v_failed,
         in_sync = p_in_sync,
         candidates = v_candidates,
+        held = v_held,
         failed = v_failed,
         funded = p_funded,
         funded_reading_zero = p_funded_reading_zero,
@@ -263,7 +290,7 @@ begin
         script_calls = p_script_calls
     where c.run_id = p_run_id and c.phase = 'scan' and c.chunk_no = p_chunk_no;
 
-    return reconciliation.closed_json(true, v_run.state, p_run_id, 'scan');
+    return reconciliation.closed_json(true, v_run.state, p_run_id, 'scan', p_chunk_no);
 end;
 $$;
 
@@ -320,7 +347,7 @@ grant execute on function public.list_reconciliation_candidates(uuid, integer) t
 -- that row, whatever was given.
 --   p_token              of the lease
 --   p_user_addresses     every candidate of the chunk that nothing is decided on; the other lists are parallel
---   p_outcomes           corrected, transient, changed_meanwhile or failed
+--   p_outcomes           corrected, transient, changed_meanwhile, held or failed
 --   p_contract_balances, p_ledger_balances   FLOW, null when not read; p_heights   block of the contract's
 --   p_error_codes, p_errors   why it failed or was not written
 --   p_script_calls       scripts that were run for the chunk
@@ -362,6 +389,7 @@ declare
     v_corrected integer;
     v_transient integer;
     v_changed_meanwhile integer;
+    v_held integer;
     v_failed integer;
 begin
     v_listed := cardinality(p_user_addresses);
@@ -374,10 +402,10 @@ begin
     perform reconciliation.require_list('p_errors', p_errors, v_listed);
     perform reconciliation.require_between('p_script_calls', p_script_calls, 0, 2147483647);
     if array_position(p_outcomes, null) is not null
-        or not p_outcomes <@ array['corrected', 'transient', 'changed_meanwhile', 'failed']
+        or not p_outcomes <@ array['corrected', 'transient', 'changed_meanwhile', 'held', 'failed']
     then
         raise exception 'p_outcomes holds what is no outcome of a correction'
-            using errcode = 'BR001', hint = 'Pass corrected, transient, changed_meanwhile or failed.';
+            using errcode = 'BR001', hint = 'Pass corrected, transient, changed_meanwhile, held or failed.';
     end if;
 
     select r.* into v_run from public.reconciliation_runs r where r.run_id = p_run_id for update;
@@ -390,7 +418,8 @@ begin
     for update;
     if not reconciliation.may_close(v_run, v_chunk, p_token) then
         return reconciliation.closed_json(
-            coalesce(v_chunk.state = 'done' and v_chunk.token = p_token, false), v_run.state, p_run_id, 'correct');
+            coalesce(v_chunk.state = 'done' and v_chunk.token = p_token, false), v_run.state, p_run_id, 'correct',
+            p_chunk_no);
     end if;
 
     v_corrected := reconciliation.record_corrected(p_run_id, v_chunk.after_address, v_chunk.through_address);
@@ -415,9 +444,10 @@ begin
     select
         count(*) filter (where d.outcome = 'transient'),
         count(*) filter (where d.outcome = 'changed_meanwhile'),
+        count(*) filter (where d.outcome = 'held'),
         count(*) filter (where d.outcome = 'failed'),
         min(d.user_address) filter (where d.outcome = 'corrected')
-    into v_transient, v_changed_meanwhile, v_failed, v_user_address
+    into v_transient, v_changed_meanwhile, v_held, v_failed, v_user_address
     from decided d;
     if v_user_address is not null then
         raise exception 'p_outcomes says corrected of %, whom this run has no audit row of', v_user_address
@@ -436,15 +466,16 @@ begin
         closed_at = clock_timestamp(),
         error_code = null,
         error = null,
-        users_seen = v_corrected + v_transient + v_changed_meanwhile + v_failed,
+        users_seen = v_corrected + v_transient + v_changed_meanwhile + v_held + v_failed,
         corrected = v_corrected,
         transient = v_transient,
         changed_meanwhile = v_changed_meanwhile,
+        held = v_held,
         failed = v_failed,
         script_calls = p_script_calls
     where c.run_id = p_run_id and c.phase = 'correct' and c.chunk_no = p_chunk_no;
 
-    return reconciliation.closed_json(true, reconciliation.finish_if_closed(v_run), p_run_id, 'correct');
+    return reconciliation.closed_json(true, reconciliation.finish_if_closed(v_run), p_run_id, 'correct', p_chunk_no);
 end;
 $$;
 
@@ -558,7 +589,7 @@ begin
     where c.run_id = p_run_id and c.phase = p_phase and c.chunk_no = p_chunk_no
     for update;
     if not reconciliation.may_close(v_run, v_chunk, p_token) then
-        return reconciliation.closed_json(false, v_run.state, p_run_id, p_phase);
+        return reconciliation.closed_json(false, v_run.state, p_run_id, p_phase, p_chunk_no);
     end if;
 
     if v_chunk.attempts < p_attempts_max then
@@ -568,7 +599,7 @@ begin
     else
         perform reconciliation.fail_chunk(v_chunk, p_error_code, p_error);
     end if;
-    return reconciliation.closed_json(true, reconciliation.finish_if_closed(v_run), p_run_id, p_phase);
+    return reconciliation.closed_json(true, reconciliation.finish_if_closed(v_run), p_run_id, p_phase, p_chunk_no);
 end;
 $$;
 

@@ -10,10 +10,10 @@ set search_path = ''
 as $$
 begin
     if array_position(p_outcomes, null) is not null or not p_outcomes <@ array[
-        'in_sync', 'corrected', 'would_correct', 'transient', 'changed_meanwhile', 'failed']
+        'in_sync', 'corrected', 'would_correct', 'transient', 'changed_meanwhile', 'held', 'failed']
     then
         raise exception 'p_outcomes holds what is no outcome' using errcode = 'BR001', hint =
-            'Pass corrected, would_correct, transient, changed_meanwhile or failed, or null for all.';
+            'Pass corrected, would_correct, transient, changed_meanwhile, held or failed, or null for all.';
     end if;
 end;
 $$;

@@ -9,9 +9,10 @@ select volatility_is('public', 'count_user_balances', 'stable', 'count_user_bala
 set local role service_role;
 
 select is(list_user_balances()::jsonb,
-    '{"user_addresses": [], "balances": [], "reconciled_heights": []}', 'an empty ledger is three empty arrays');
+    '{"user_addresses": [], "balances": [], "reconciled_heights": [], "held": []}',
+    'an empty ledger is four empty arrays');
 select is(get_user_balances('{}')::jsonb,
-    '{"user_addresses": [], "balances": [], "reconciled_heights": []}', 'nobody asked for, nobody found');
+    '{"user_addresses": [], "balances": [], "reconciled_heights": [], "held": []}', 'nobody asked for, nobody found');
 select is(count_user_balances(), 0::bigint, 'an empty ledger counts 0');
 
 insert into user_balances (user_address, balance, reconciled_height) values
@@ -29,7 +30,8 @@ select is(list_user_balances() ->> 'user_addresses',
     'all keys come in the table''s order');
 select is(list_user_balances()::jsonb -> 'user_addresses' ->> 0, '', 'the empty key is the first');
 select is(get_user_balances(array['0xABCDEF0123456789'])::jsonb,
-    '{"user_addresses": ["0xABCDEF0123456789"], "balances": ["184467440737.09551615"], "reconciled_heights": [7]}',
+    '{"user_addresses": ["0xABCDEF0123456789"], "balances": ["184467440737.09551615"], "reconciled_heights": [7],
+      "held": []}',
     'the largest balance is exact text; the key is matched by its case');
 select is(get_user_balances(array['0xabcdef0123456789'])::jsonb -> 'balances', '["0.00000001"]',
     'the smallest unit is exact');
@@ -39,7 +41,7 @@ select is(get_user_balances(array['ünï©ødé'])::jsonb -> 'reconciled_heights
     'a height is exact');
 select is(get_user_balances(array['a''b"c\d', 'nobody', '🦀', '🦀', null])::jsonb,
     '{"user_addresses": ["a''b\"c\\d", "🦀"], "balances": ["3.00000000", "5.00000000"],
-      "reconciled_heights": [null, null]}',
+      "reconciled_heights": [null, null], "held": []}',
     'only rows that exist, each once');
 select is(count_user_balances(), 8::bigint, 'every row counts');
 

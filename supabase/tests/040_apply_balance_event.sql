@@ -1,6 +1,6 @@
 -- Events: applied once, in any order, unless a correction holds them already.
 begin;
-select plan(49);
+select plan(51);
 
 insert into user_balances (user_address, balance, reconciled_height) values
     ('0x0000000000000001', 10, 100), ('0x0000000000000002', 184467440737, null);
@@ -105,6 +105,8 @@ from (values
     ('0x0000000000000001', 1, 300, repeat('x', 201), 'deposit', null, 'invalid_event_id', 'too long'),
     ('0x0000000000000001', 1, 300, 'x', null, null, 'invalid_operation_type', 'null'),
     ('0x0000000000000001', 1, 300, 'x', 'reconciliation', null, 'invalid_operation_type', 'kept for corrections'),
+    ('0x0000000000000001', 1, 300, 'x', 'reconciliation_rollback', null, 'invalid_operation_type', 'for rollbacks'),
+    ('0x0000000000000001', 1, 300, 'x', 'sync_check', null, 'invalid_operation_type', 'for solvency checks'),
     ('0x0000000000000001', 1, 300, 'x', repeat('x', 51), null, 'invalid_operation_type', 'too long'),
     ('0x0000000000000001', 1, 300, 'x', 'deposit', repeat('x', 201), 'invalid_transaction_hash', 'too long'),
     ('nobody', 1, 300, 'x', 'deposit', null, 'invalid_address', 'no row and no address'),

@@ -15,7 +15,7 @@ create table user_balances (
 create table balance_audit_log (
     id uuid primary key default gen_random_uuid(),
     user_address varchar(40) not null references user_balances (user_address),
-    operation_type varchar(20) not null,
+    operation_type varchar(50) not null,
     amount numeric not null,
     balance_before numeric not null,
     balance_after numeric not null,
@@ -33,10 +33,11 @@ select results_eq('select id, user_address, balance, nickname, xmin::text from u
     'select * from before order by id', 'no row is rewritten');
 select columns_are('public', 'user_balances',
     array['id', 'user_address', 'balance', 'nickname', 'reconciled_height', 'reconciled_at',
-    'event_height', 'created_at', 'updated_at'], 'the ledger gets what it lacked');
+    'event_height', 'created_at', 'updated_at', 'audit_chain_no', 'audit_hash'], 'the ledger gets what it lacked');
 select columns_are('public', 'balance_audit_log',
     array['id', 'user_address', 'operation_type', 'amount', 'balance_before',
-    'balance_after', 'transaction_hash', 'run_id', 'block_height', 'created_at'], 'so does the audit log');
+    'balance_after', 'transaction_hash', 'run_id', 'block_height', 'created_at', 'reason', 'reverses_audit_id',
+    'chain_no', 'previous_hash', 'row_hash'], 'so does the audit log');
 select ok((select bool_and(created_at is null and updated_at is null) from user_balances),
     'no time is invented for old rows');
 select is((select count(*) from pg_index where indrelid = 'user_balances'::regclass), 2::bigint,
@@ -60,7 +61,7 @@ set local role service_role;
 select is((select array_agg(balance order by id) from user_balances), array[10, null, 3.5],
     'anon''s update reached no row');
 select is(list_user_balances()::jsonb, '{"user_addresses": ["0X0000000000000002", "0x0000000000000001", "guest-3"],
-    "balances": [null, "10.0000000000", "3.5000000000"], "reconciled_heights": [null, null, null]}',
+    "balances": [null, "10.0000000000", "3.5000000000"], "reconciled_heights": [null, null, null], "held": []}',
     'the rows are listed as they are stored');
 select is(reconcile_user_balance('guest-3', 4, p_block_height => 9)::jsonb - 'audit_id', '{
     "success": true, "error": null, "code": null, "user_address": "guest-3", "old_balance": "3.50000000",

@@ -1,6 +1,6 @@
 -- Existing tables that cannot be adopted: the migrations stop and say what to do.
 begin;
-select plan(22);
+select plan(24);
 
 drop schema reconciliation cascade;
 drop table user_balances, balance_audit_log, balance_events cascade;
@@ -60,6 +60,11 @@ select pg_temp.refuses('create table balance_audit_log (
     balance_before numeric, balance_after numeric, transaction_hash text unique)',
     'unique index balance_audit_log_transaction_hash_key would let a user be reconciled by an admin once only',
     'Make it partial', 'hashes that must not repeat');
+select pg_temp.refuses('create table balance_audit_log (
+    id serial primary key, user_address text, operation_type varchar(20), amount numeric,
+    balance_before numeric, balance_after numeric)',
+    'public.balance_audit_log.operation_type is too narrow for ''reconciliation_rollback''',
+    'alter column operation_type type text', 'an operation whose name does not fit');
 select pg_temp.refuses('create table balance_events (event_id text primary key, happened_at timestamptz)',
     'public.balance_events has no column user_address', 'Add and fill', 'another table of the name balance_events');
 

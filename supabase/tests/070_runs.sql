@@ -43,6 +43,7 @@ set local role service_role;
 select is((select array_agg(key) from json_object_keys(pg_temp.start(1)) as key), array[
     'run_id', 'kind', 'state', 'dry_run', 'admin_address', 'policy', 'started_at', 'scanned_at', 'settle_until',
     'finished_at', 'users_planned', 'users', 'in_sync', 'corrected', 'would_correct', 'transient', 'changed_meanwhile',
+    'held',
     'failed', 'unread', 'candidates', 'funded', 'funded_reading_zero', 'surplus', 'deficit', 'first_height',
     'last_height', 'script_calls', 'scan', 'correct', 'halt_reason', 'halt_explanation', 'halt_remedy', 'accepted_halt',
     'plan_run_id', 'covered_height', 'from_height', 'rotated_through', 'fallback_reason', 'error_code', 'error'

@@ -130,7 +130,8 @@ select is(pg_temp.close(6, 1, pg_temp.token(6, 'scan', 1), '{a,b,c}') ->> 'open_
 select is(get_reconciliation_run(pg_temp.id(6)) ->> 'users', '7', 'a user of two chunks is counted once');
 select is(get_reconciliation_run(pg_temp.id(6)) ->> 'surplus', '6.00000000', 'and so is their discrepancy');
 select is(decide_reconciliation_run(pg_temp.id(6)) ->> 'state', 'scanning', 'nothing is decided yet');
-select is(requeue_reconciliation_chunks(pg_temp.id(6), 900, 2) ->> 'gave_up', '1', 'the last chunk is given up');
+select is((select array[r ->> 'gave_up', (r -> 'outcomes')::text] from requeue_reconciliation_chunks(pg_temp.id(6), 900, 2) r),
+    array['1', '{"corrected" : 0, "failed" : 1}'], 'the last chunk is given up');
 select results_eq('select user_address, outcome, error_code from reconciliation_results where outcome = ''failed''',
     $$values ('d' collate "C", 'failed', 'chunk_gave_up')$$, 'and so are its users');
 select is(decide_reconciliation_run(pg_temp.id(6)) -> 'correct' ->> 'pending', '2', 'the candidates are cut');
@@ -149,7 +150,8 @@ select throws_ok($$select pg_temp.correct(6, 0, '{a,b}', 'in_sync')$$, 'BR001', 
 do $$ begin
     perform reconcile_user_balances(array['a'], array[3], array[1], 8, 'ADMIN', pg_temp.id(6));
 end; $$;
-select is(pg_temp.correct(6, 0, '{a,b}', 'transient') ->> 'accepted', 'true', 'a correction is closed');
+select is((pg_temp.correct(6, 0, '{a,b}', 'transient') -> 'outcomes')::jsonb, '{"in_sync": 0, "corrected": 1,
+    "transient": 1, "changed_meanwhile": 0, "held": 0, "failed": 0}', 'a correction is closed, and answers as stored');
 select results_eq('select user_address, outcome, audit_id is not null from reconciliation_results
     where user_address <= ''b'' order by 1', $$values ('a' collate "C", 'corrected', true), ('b', 'transient', false)$$,
     'the audit log knows better');

@@ -56,7 +56,7 @@ class FakeWorld:
 class RealWorld:
     """Lets time pass by moving every moment that is stored into the past."""
 
-    _MOMENTS = (
+    _MOMENTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("reconciliation_runs", ("started_at", "scanned_at", "settle_until", "finished_at")),
         ("reconciliation_chunks", ("lease_until", "queued_at", "closed_at")),
         ("reconciliation_results", ("decided_at",)),
@@ -134,14 +134,16 @@ def found(
     failures: Sequence[Failure] = (),
     *,
     in_sync: int = 0,
+    held: Sequence[Candidate] = (),
     heights: tuple[int, int] = (HEIGHT, HEIGHT),
 ) -> ScanFound:
     return ScanFound(
-        users=in_sync + len(candidates) + len(failures),
+        users=in_sync + len(candidates) + len(held) + len(failures),
         in_sync=in_sync,
         funded=in_sync + len(candidates),
         funded_reading_zero=sum(not candidate.contract_balance for candidate in candidates),
         candidates=candidates,
+        held=held,
         failures=failures,
         first_height=heights[0],
         last_height=heights[1],

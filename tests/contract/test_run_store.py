@@ -343,7 +343,7 @@ def test_an_expired_lease_that_nobody_took_over_still_counts(world: World) -> No
     [late] = leased(world, run_id)
     world.pass_time(LEASE_S + 1)
     assert world.store.close_scan(late, found(in_sync=1)) == Closed(
-        accepted=True, state=RunState.SCANNING, open_chunks=0
+        accepted=True, state=RunState.SCANNING, open_chunks=0, outcomes={Outcome.IN_SYNC: 1}
     )
 
 
@@ -395,7 +395,12 @@ def test_a_runs_counts_are_what_its_chunks_add_up_to(world: World) -> None:
     closed = world.store.close_scan(
         first, found([differing(1, 8), differing(2, 0)], [unread(3)], in_sync=1, heights=(9, 12))
     )
-    assert closed == Closed(accepted=True, state=RunState.SCANNING, open_chunks=1)
+    assert closed == Closed(
+        accepted=True,
+        state=RunState.SCANNING,
+        open_chunks=1,
+        outcomes={Outcome.IN_SYNC: 1, Outcome.FAILED: 1},
+    )
     world.store.close_scan(
         second, found([differing(9, 2**60, exists=False)], in_sync=2, heights=(7, 11))
     )
@@ -543,7 +548,6 @@ def test_a_correction_chunk_keeps_what_became_of_everybody(world: World) -> None
         ],
         script_calls=3,
     )
-    assert closed == Closed(accepted=True, state=RunState.FINISHED, open_chunks=0)
     run = world.store.get_run(run_id)
     assert run.finished_at is not None
     assert counts(run) == {
@@ -552,6 +556,10 @@ def test_a_correction_chunk_keeps_what_became_of_everybody(world: World) -> None
         "changed_meanwhile": 1,
         "failed": 1,
     }
+    outcomes = {outcome: number for outcome, number in run.outcomes.items() if number}
+    assert closed == Closed(
+        accepted=True, state=RunState.FINISHED, open_chunks=0, outcomes=outcomes
+    )
     assert (run.candidates, run.unread, run.correct) == (4, 0, PhaseTally(done=1))
     results = world.store.list_results(run_id, after=None, limit=10)
     assert [each.outcome for each in results] == [
@@ -583,7 +591,10 @@ def test_the_audit_log_knows_better_who_was_corrected(world: World) -> None:
     world.pass_time(LEASE_S + 1)
     [taken] = leased(world, run_id)
     moved = [result(differing(number), Outcome.CHANGED_MEANWHILE) for number in (1, 2)]
-    assert world.store.close_correction(taken, moved, 1).accepted
+    assert world.store.close_correction(taken, moved, 1).outcomes == {
+        Outcome.CORRECTED: 1,
+        Outcome.CHANGED_MEANWHILE: 1,
+    }
     assert not world.store.close_correction(lost, moved, 1).accepted
     first, second = world.store.list_results(run_id, after=None, limit=10)
     assert (first.outcome, second.outcome) == (Outcome.CORRECTED, Outcome.CHANGED_MEANWHILE)
@@ -616,12 +627,13 @@ def test_the_last_correction_finishes_the_run(world: World) -> None:
     closed = world.store.close_correction(
         second, [result(each, Outcome.TRANSIENT) for each in candidates[2:]], 1
     )
-    assert closed == Closed(accepted=True, state=RunState.CORRECTING, open_chunks=1)
+    two = {Outcome.TRANSIENT: 2}
+    assert closed == Closed(accepted=True, state=RunState.CORRECTING, open_chunks=1, outcomes=two)
     assert counts(world.store.get_run(run_id)) == {"transient": 2, "would_correct": 2}
     closed = world.store.close_correction(
         first, [result(each, Outcome.TRANSIENT) for each in candidates[:2]], 1
     )
-    assert closed == Closed(accepted=True, state=RunState.FINISHED, open_chunks=0)
+    assert closed == Closed(accepted=True, state=RunState.FINISHED, open_chunks=0, outcomes=two)
 
 
 def test_two_last_closers_finish_the_run(world: World) -> None:
@@ -660,7 +672,9 @@ def test_everybody_of_a_range_that_cannot_be_scanned_has_failed(world: World) ->
     run_id = started(world, users=4)
     _, second, _ = leased(world, run_id)
     closed = world.store.fail_attempt(second, fault(), attempts_max=1)
-    assert closed == Closed(accepted=True, state=RunState.SCANNING, open_chunks=2)
+    assert closed == Closed(
+        accepted=True, state=RunState.SCANNING, open_chunks=2, outcomes={Outcome.FAILED: 2}
+    )
     run = world.store.get_run(run_id)
     assert (counts(run), run.unread, run.scan.failed) == ({"failed": 2}, 2, 1)
     results = world.store.list_results(run_id, after=None, limit=10)
@@ -689,7 +703,12 @@ def test_a_correction_that_cannot_be_made_has_failed_but_for_whom_it_was(world: 
     [lease] = leased(world, run_id)
     correct_in_ledger(world, run_id, [differing(2)])
     closed = world.store.fail_attempt(lease, fault(), attempts_max=1)
-    assert closed == Closed(accepted=True, state=RunState.FINISHED, open_chunks=0)
+    assert closed == Closed(
+        accepted=True,
+        state=RunState.FINISHED,
+        open_chunks=0,
+        outcomes={Outcome.CORRECTED: 1, Outcome.FAILED: 1},
+    )
     run = world.store.get_run(run_id)
     assert counts(run) == {"corrected": 1, "failed": 1}
     assert (run.unread, run.correct) == (0, PhaseTally(failed=1))
@@ -770,6 +789,7 @@ def test_a_chunk_that_is_out_of_attempts_is_given_up(world: World) -> None:
         world.pass_time(LEASE_S + 1)
     answer = world.store.requeue(run_id, older_than_s=900, attempts_max=2)
     assert (answer.gave_up, answer.failed, answer.open_chunks) == (1, 1, 1)
+    assert answer.outcomes == {Outcome.FAILED: 2}
     assert [ref.chunk_no for ref in answer.refs] == [1]
     results = world.store.list_results(run_id, after=None, limit=10)
     assert [(each.user_address, each.error_code) for each in results] == [
@@ -779,13 +799,16 @@ def test_a_chunk_that_is_out_of_attempts_is_given_up(world: World) -> None:
 
 
 def test_giving_up_the_last_correction_finishes_the_run(world: World) -> None:
-    run_id = correcting(world, differing(1))
+    run_id = correcting(world, differing(1), differing(2))
     leased(world, run_id)
-    assert world.store.requeue(run_id, older_than_s=900, attempts_max=1).gave_up == 0
+    early = world.store.requeue(run_id, older_than_s=900, attempts_max=1)
+    assert (early.gave_up, early.outcomes) == (0, {})
+    correct_in_ledger(world, run_id, [differing(2)])
     world.pass_time(LEASE_S + 1)
     answer = world.store.requeue(run_id, older_than_s=900, attempts_max=1)
     assert (answer.state, answer.gave_up, answer.refs) == (RunState.FINISHED, 1, ())
-    assert counts(world.store.get_run(run_id)) == {"failed": 1}
+    assert answer.outcomes == {Outcome.CORRECTED: 1, Outcome.FAILED: 1}
+    assert counts(world.store.get_run(run_id)) == {"corrected": 1, "failed": 1}
 
 
 # -- approving and ending ---------------------------------------------------------------------
@@ -848,6 +871,57 @@ def test_a_run_that_is_ended_while_it_corrects_tells_whom_it_has_corrected(world
     assert counts(run) == {"corrected": 1, "would_correct": 2}
     results = world.store.list_results(run_id, after=None, limit=9, outcomes=[Outcome.CORRECTED])
     assert [each.user_address for each in results] == [user(2)]
+
+
+# -- who is held ------------------------------------------------------------------------------
+
+
+def test_who_is_held_is_a_result_and_no_candidate(world: World) -> None:
+    run_id = started(world, users=3, chunk_users=9)
+    [lease] = leased(world, run_id)
+    with_held = found([differing(1)], in_sync=1, held=[differing(2)])
+    assert world.store.close_scan(lease, with_held).accepted
+    run = world.store.decide(run_id, None)
+    assert counts(run) == {"in_sync": 1, "would_correct": 1, "held": 1}
+    assert (run.users, run.candidates, run.unread, run.surplus) == (3, 1, 0, 3)
+    assert run.scan_counts().users == 2
+    [held] = world.store.list_results(run_id, after=None, limit=9, outcomes=[Outcome.HELD])
+    assert (held.user_address, held.old_balance, held.new_balance) == (user(2), 5, 8)
+    assert (held.block_height, held.scan_height) == (HEIGHT, HEIGHT)
+    assert (held.error_code, held.success) == ("user_held", False)
+    assert world.store.count_results(run_id, [Outcome.HELD]) == 1
+
+
+def test_a_run_that_finds_only_users_who_are_held_is_finished(world: World) -> None:
+    run_id = started(world, users=1)
+    [lease] = leased(world, run_id)
+    world.store.close_scan(lease, found(held=[differing(1)]))
+    run = world.store.decide(run_id, None)
+    assert (run.state, counts(run)) == (RunState.FINISHED, {"held": 1})
+
+
+def test_who_is_held_since_the_scan_is_counted_once(world: World) -> None:
+    run_id = correcting(world, differing(1), differing(2), chunk_users=9)
+    [lease] = leased(world, run_id)
+    correct_in_ledger(world, run_id, [differing(1)])
+    outcomes = [
+        result(differing(1), Outcome.CORRECTED),
+        result(differing(2), Outcome.HELD, error="held", error_code="user_held"),
+    ]
+    assert world.store.close_correction(lease, outcomes, 1).state is RunState.FINISHED
+    run = world.store.get_run(run_id)
+    assert counts(run) == {"corrected": 1, "held": 1}
+    assert (run.users, run.decided, run.unresolved) == (2, 2, 0)
+
+
+def test_a_plan_takes_over_who_was_held(world: World) -> None:
+    source_id = started(world, users=3, chunk_users=9, dry_run=True)
+    [lease] = leased(world, source_id)
+    world.store.close_scan(lease, found([differing(1)], in_sync=1, held=[differing(2, 1)]))
+    source = world.store.decide(source_id, None)
+    run = plan_of(world, source_id)
+    assert counts(run) == counts(source) == {"in_sync": 1, "would_correct": 1, "held": 1}
+    assert (run.surplus, run.deficit) == (3, 0)
 
 
 # -- plans ------------------------------------------------------------------------------------

@@ -13,7 +13,14 @@ from typing import Literal
 import pytest
 
 from tests.conftest import quiet
-from tests.deploy.deployment import SERVICE, STAGE, Deployment, aws_environment, aws_session
+from tests.deploy.deployment import (
+    REPORT_STORE,
+    SERVICE,
+    STAGE,
+    Deployment,
+    aws_environment,
+    aws_session,
+)
 from tools.deploy import osls
 from tools.package import build, own_target
 from tools.stack import Stack
@@ -57,6 +64,7 @@ def secret_settings(stack: Stack, api_key: str, webhook_secret: str) -> dict[str
         "RECONCILE_API_KEYS": f"ops:admin:{sha256(api_key.encode()).hexdigest()}",
         "SUPABASE_JWT_SECRET": secrets.token_hex(32),
         "RECONCILE_WEBHOOK_SECRETS": webhook_secret,
+        "RECONCILE_SESSION_SECRET": secrets.token_hex(32),
     }
 
 
@@ -73,6 +81,7 @@ def deployment(
     shutil.copytree(ROOT / "deploy", project / "deploy")
     build(project / "dist" / "functions.zip", own_target(), quiet)
     plain = {name: stack.env[name] for name in _PLAIN} | {"ALERT_EMAIL": "ops@example.com"}
+    plain["RECONCILE_REPORT_STORE"] = REPORT_STORE
     _put_parameters(aws_server, plain, "String")
     _put_parameters(aws_server, secret_settings, "SecureString")
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}

@@ -29,6 +29,7 @@ SERVICE = "balance-reconciliation"
 STAGE = "test"
 REGION = "us-east-1"
 PREFIX = f"{SERVICE}-{STAGE}-"
+REPORT_STORE = "s3://reports-of-the-test/ledger"
 
 _INVOKE = Path(__file__).with_name("invoke.py")
 _TIMEOUT_S = 120

@@ -19,8 +19,14 @@ def api_event(
     stage: str = "test",
     headers: dict[str, str] | None = None,
     query: dict[str, str] | None = None,
+    below: str = "",
 ) -> Event:
-    """API Gateway's, of a REST API's proxy integration that takes every body for binary."""
+    """API Gateway's, of a REST API's proxy integration that takes every body for binary.
+
+    `below` is a path below the function's, of its resource with `{proxy+}`: `runs/x`.
+    """
+    resource = f"/{function}/{{proxy+}}" if below else f"/{function}"
+    path = f"/{function}/{below}" if below else f"/{function}"
     sent = {
         "Accept": "*/*",
         "Host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
@@ -34,23 +40,23 @@ def api_event(
         sent["Content-Type"] = "application/json"
     sent |= headers or {}
     return {
-        "resource": f"/{function}",
-        "path": f"/{function}",
+        "resource": resource,
+        "path": path,
         "httpMethod": method,
         "headers": sent,
         "multiValueHeaders": {name: [value] for name, value in sent.items()},
         "queryStringParameters": query,
         "multiValueQueryStringParameters": query
         and {name: [value] for name, value in query.items()},
-        "pathParameters": None,
+        "pathParameters": {"proxy": below} if below else None,
         "stageVariables": None,
         "requestContext": {
             "resourceId": "kkcxsu",
-            "resourcePath": f"/{function}",
+            "resourcePath": resource,
             "httpMethod": method,
             "extendedRequestId": "K7x2mFk0oAMEd9A=",
             "requestTime": "23/Nov/2026:14:07:30 +0000",
-            "path": f"/{stage}/{function}",
+            "path": f"/{stage}{path}",
             "accountId": "123456789012",
             "protocol": "HTTP/1.1",
             "stage": stage,

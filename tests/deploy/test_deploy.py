@@ -12,22 +12,55 @@ import pytest
 from shared.core.run import ATTEMPTS_MAX
 from shared.observe.metrics import NAMESPACE, Metric
 from shared.settings import Settings
-from tests.deploy.deployment import PREFIX, SERVICE, STAGE, Deployment
+from tests.deploy.deployment import PREFIX, REPORT_STORE, SERVICE, STAGE, Deployment
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-BY_HTTP = {"reconcile_user", "dry_run_report", "sweep", "indexer_webhook"}
+BY_HTTP = {
+    "reconcile_user",
+    "rollback",
+    "holds",
+    "dry_run_report",
+    "report",
+    "sweep",
+    "solvency",
+    "verify_audit",
+    "indexer_webhook",
+    "dashboard",
+    "watchdog",
+}
+SCHEDULES = {  # function → expression → input
+    "sweep": {
+        "cron(15 3 * * ? *)": {"incremental": False},
+        "rate(15 minutes)": {"incremental": True},
+    },
+    "solvency": {"rate(15 minutes)": None},
+    "verify_audit": {"cron(45 4 * * ? *)": None},
+    "watchdog": {"rate(5 minutes)": None},
+}
 ADMIN_SECRETS = {"SUPABASE_SERVICE_ROLE_KEY", "RECONCILE_API_KEYS", "SUPABASE_JWT_SECRET"}
 SECRETS = {
     "reconcile_user": ADMIN_SECRETS,
+    "rollback": ADMIN_SECRETS,
+    "holds": ADMIN_SECRETS,
     "dry_run_report": ADMIN_SECRETS,
-    "sweep": ADMIN_SECRETS,
-    "sweep_chunk": {"SUPABASE_SERVICE_ROLE_KEY"},
+    "report": ADMIN_SECRETS,
+    "sweep": {*ADMIN_SECRETS, "RECONCILE_ALERT_URLS"},
+    "solvency": {*ADMIN_SECRETS, "RECONCILE_ALERT_URLS"},
+    "verify_audit": {*ADMIN_SECRETS, "RECONCILE_ALERT_URLS"},
+    "watchdog": {*ADMIN_SECRETS, "RECONCILE_ALERT_URLS"},
+    "dashboard": {*ADMIN_SECRETS, "RECONCILE_SESSION_SECRET"},
+    "sweep_chunk": {"SUPABASE_SERVICE_ROLE_KEY", "RECONCILE_ALERT_URLS"},
     "indexer_webhook": {"SUPABASE_SERVICE_ROLE_KEY", "RECONCILE_WEBHOOK_SECRETS"},
 }
-SENDS = {"sweep", "sweep_chunk", "indexer_webhook"}
+SENDS = {"sweep", "sweep_chunk", "indexer_webhook", "dashboard"}
+ALERTS = {"sweep", "sweep_chunk", "solvency", "verify_audit", "watchdog"}
+"""Functions that tell people."""
+KEEPS = {"report", "dry_run_report", "dashboard", "watchdog"}
+"""Functions that keep reports, or link to them."""
+REPORT_BUCKET_POLICY = "report_bucket"
 API_TIMEOUT_S = 29
 LAMBDA_VERSION = "python3.12"
 PATH = f"/{SERVICE}/{STAGE}/"
@@ -72,6 +105,9 @@ def test_functions_have_memory_and_as_much_time_as_their_caller_waits(
     assert timeouts == {
         **dict.fromkeys(BY_HTTP, API_TIMEOUT_S),
         "sweep": 120,  # the schedule waits longer than the API
+        "solvency": 120,
+        "verify_audit": 900,
+        "watchdog": 120,
         "sweep_chunk": 60,
     }
 
@@ -86,6 +122,8 @@ def test_the_environment_is_settings_that_there_are_and_their_values(
         assert stack_settings.items() <= variables.items()
         assert (variables["RECONCILE_STAGE"], variables["RECONCILE_METRICS"]) == (STAGE, "emf")
         assert ("RECONCILE_QUEUE_URL" in variables) == (name in SENDS)
+        topic = variables.get("RECONCILE_ALERT_TOPIC_ARN", "")
+        assert topic.endswith(f":{PREFIX}alerts") == (name in ALERTS)
         # By HTTP, work ends before the API gives the function up; chunks before their leases do.
         assert float(variables["RECONCILE_DEADLINE_S"]) < API_TIMEOUT_S
     chunk = deployment.functions["sweep_chunk"]
@@ -121,33 +159,27 @@ def test_the_api_has_every_http_function_with_every_method(deployment: Deploymen
         (stage,) = client.get_stages(restApiId=api["id"])["item"]
     assert stage["stageName"] == STAGE
     routed = {each["path"]: each.get("resourceMethods", {}) for each in resources}
-    assert set(routed) == {"/", *(f"/{name}" for name in BY_HTTP)}
-    for name in BY_HTTP:
-        integration = routed[f"/{name}"]["ANY"]["methodIntegration"]
+    paths = {f"/{name}": name for name in BY_HTTP} | {"/dashboard/{proxy+}": "dashboard"}
+    assert set(routed) == {"/", *paths}
+    for path, name in paths.items():
+        integration = routed[path]["ANY"]["methodIntegration"]
         assert integration["type"] == "AWS_PROXY"
         assert integration["uri"].endswith(f":function:{PREFIX}{name}/invocations")
     (described,) = deployment.resources("AWS::ApiGateway::RestApi").values()
     assert described["BinaryMediaTypes"] == ["*/*"], "bodies are signed as bytes"
 
 
-def test_the_schedules_call_sweep_for_everybody_daily_and_for_changes_often(
-    deployment: Deployment,
-) -> None:
+def test_the_schedules_call_their_functions_with_their_inputs(deployment: Deployment) -> None:
+    names = {each["FunctionArn"]: name for name, each in deployment.functions.items()}
     with closing(deployment.session.client("events", endpoint_url=deployment.aws)) as client:
         rules = client.list_rules(NamePrefix=PREFIX)["Rules"]
-        targets = {
-            rule["ScheduleExpression"]: client.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-            for rule in rules
-        }
-    assert {rule["State"] for rule in rules} == {"ENABLED"}
-    inputs: dict[str, Any] = {}
-    for schedule, (target,) in targets.items():
-        assert target["Arn"] == deployment.functions["sweep"]["FunctionArn"]
-        inputs[schedule] = json.loads(target["Input"])
-    assert inputs == {
-        "cron(15 3 * * ? *)": {"incremental": False},
-        "rate(15 minutes)": {"incremental": True},
-    }
+        assert {rule["State"] for rule in rules} == {"ENABLED"}
+        scheduled: dict[str, dict[str, Any]] = {}
+        for rule in rules:
+            (target,) = client.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            given = json.loads(target.get("Input", "null"))
+            scheduled.setdefault(names[target["Arn"]], {})[rule["ScheduleExpression"]] = given
+    assert scheduled == SCHEDULES
 
 
 def test_what_may_call_a_function_is_its_api_and_its_schedules(deployment: Deployment) -> None:
@@ -160,7 +192,8 @@ def test_what_may_call_a_function_is_its_api_and_its_schedules(deployment: Deplo
             principal if isinstance(principal, str) else json.dumps(principal)
         )
     assert len(allowed) == len(BY_HTTP)
-    assert sum("events.amazonaws.com" in principals for principals in allowed.values()) == 1
+    scheduled = [each for each in allowed.values() if "events.amazonaws.com" in each]
+    assert len(scheduled) == len(SCHEDULES)
 
 
 def test_the_queue_calls_sweep_chunk(deployment: Deployment, sqs: "SQSClient") -> None:
@@ -206,14 +239,19 @@ def test_the_functions_send_to_the_queue_that_is_worked(deployment: Deployment) 
 # -- what they may do ----------------------------------------------------------------------------
 
 
-def policy_of(deployment: Deployment, function: str) -> Any:
-    """The one policy of a function's role."""
+def policies_of(deployment: Deployment, function: str) -> dict[str, Any]:
+    """The policies of a function's role, by their names; none is attached to it from outside."""
     role = deployment.functions[function]["Role"].rpartition("/")[2]
     with closing(deployment.session.client("iam", endpoint_url=deployment.aws)) as client:
-        (policy,) = client.list_role_policies(RoleName=role)["PolicyNames"]
         assert client.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
-        document: Any = client.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-    return literal_eval(document) if isinstance(document, str) else document  # moto's repr
+        documents: dict[str, Any] = {
+            name: client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for name in client.list_role_policies(RoleName=role)["PolicyNames"]
+        }
+    return {
+        name: literal_eval(document) if isinstance(document, str) else document  # moto's repr
+        for name, document in documents.items()
+    }
 
 
 @pytest.mark.parametrize("function", sorted(SECRETS))
@@ -221,7 +259,9 @@ def test_a_role_allows_what_its_function_does_and_nothing_else(
     function: str, deployment: Deployment
 ) -> None:
     allowed: dict[str, set[str]] = {}
-    for statement in policy_of(deployment, function)["Statement"]:
+    policies = policies_of(deployment, function)
+    assert set(policies) == {function} | ({REPORT_BUCKET_POLICY} if function in KEEPS else set())
+    for statement in policies[function]["Statement"]:
         assert set(statement) == {"Effect", "Action", "Resource"}
         assert statement["Effect"] == "Allow"
         for action in _listed(statement["Action"]):
@@ -239,10 +279,29 @@ def test_a_role_allows_what_its_function_does_and_nothing_else(
     }
     if function in SENDS:
         expected["sqs:SendMessage"] = {queue}
+    if function in ALERTS:
+        expected["sns:Publish"] = {f"arn:aws:sns:{account}:{PREFIX}alerts"}
     if function == "sweep_chunk":
         receiving = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
         expected |= {action: {queue} for action in receiving}
     assert allowed == expected
+
+
+def test_reports_are_kept_below_their_prefix_and_nowhere_else(deployment: Deployment) -> None:
+    for function in KEEPS:
+        (statement,) = policies_of(deployment, function)[REPORT_BUCKET_POLICY]["Statement"]
+        assert set(_listed(statement["Action"])) == {"s3:PutObject", "s3:GetObject"}
+        assert statement["Resource"] == f"arn:aws:s3:::{REPORT_STORE.removeprefix('s3://')}/*"
+    for configuration in deployment.functions.values():
+        variables = configuration["Environment"]["Variables"]
+        assert variables["RECONCILE_REPORT_STORE"] == REPORT_STORE
+
+
+def test_without_a_bucket_nobody_may_keep_reports_in_one(deployment: Deployment) -> None:
+    assert deployment.template["Resources"]["ReportBucketPolicy"]["Condition"] == "HasReportBucket"
+    assert deployment.template["Conditions"]["HasReportBucket"] == {
+        "Fn::Equals": ["s3", {"Fn::Select": [0, {"Fn::Split": ["://", {"Ref": "ReportStore"}]}]}]
+    }
 
 
 def test_every_function_has_a_role_of_its_own(deployment: Deployment) -> None:
@@ -314,6 +373,14 @@ def test_silence_of_the_sweep_rings_an_alarm(deployment: Deployment) -> None:
     assert (found["ComparisonOperator"], found["Threshold"]) == ("LessThanThreshold", 1)
     assert found["TreatMissingData"] == "breaching"
     assert (found["Period"], int(found["EvaluationPeriods"])) == (3_600, 3)
+
+
+def test_a_mismatch_of_ledger_and_vault_rings_an_alarm(deployment: Deployment) -> None:
+    found = alarm(deployment, "not-solvent")
+    assert (found["Namespace"], found["MetricName"]) == (NAMESPACE, Metric.SOLVENCY_MISMATCH)
+    assert dimensions(found) == {"Function": "solvency", "Stage": STAGE}
+    assert (found["Threshold"], found["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    assert found["TreatMissingData"] == "notBreaching"
 
 
 def test_the_safety_stop_rings_an_alarm(deployment: Deployment) -> None:

@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import jwt
 import pytest
@@ -16,6 +18,7 @@ from standardwebhooks import Webhook
 from tests.conftest import LedgerTables, new_addresses
 from tests.deploy.deployment import STAGE, Deployment
 from tests.deploy.events import Event, api_event, as_json, queue_event, rule_event
+from tests.receivers import WebhookServer
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -75,6 +78,7 @@ def schedule_inputs(deployment: Deployment) -> dict[bool, Event]:
             target
             for rule in client.list_rules()["Rules"]
             for target in client.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            if target["Arn"] == deployment.functions["sweep"]["FunctionArn"]
         ]
     inputs: list[Event] = [json.loads(target["Input"]) for target in targets]
     return {each["incremental"]: each for each in inputs}
@@ -241,6 +245,67 @@ def test_sweep_answers_an_admin_by_the_api(
     assert ledger_rows.balances() == truth
 
 
+def test_solvency_is_checked_by_its_schedule_and_by_the_api(
+    deployment: Deployment, credentials: dict[str, str], truth: dict[str, int]
+) -> None:
+    assert truth
+    invoked = deployment.invoke(
+        "solvency",
+        rule_event("arn:aws:events:us-east-1:123456789012:rule/own"),
+        api_event("solvency", as_json({}), headers=credentials),
+        api_event("solvency", method="GET", headers=credentials),
+        api_event("solvency", method="GET"),
+    )
+
+    scheduled, posted, listed, refused = invoked.answers
+    assert scheduled["errorCode"] is None, (scheduled, invoked.printed)
+    made = json.loads(posted["body"])
+    assert (made["vaultBalance"], made["adminAddress"]) == (scheduled["vaultBalance"], "ops")
+    assert json.loads(listed["body"]) == {"checks": [made]}
+    assert refused["statusCode"] == 401
+    assert "VaultDifference" in metrics(invoked.printed)
+
+
+@pytest.mark.usefixtures("ledger_rows")
+def test_watchdog_tells_a_topics_subscriber_and_a_url_of_what_is_overdue(
+    deployment: Deployment, queue: "SQSClient"
+) -> None:
+    event = rule_event("arn:aws:events:us-east-1:123456789012:rule/own")
+    with WebhookServer().serving() as webhook, _subscribed(deployment, queue) as inbox:
+        env = {
+            "RECONCILE_ALERT_URLS": f"json://127.0.0.1:{webhook.port}/alerts",
+            "RECONCILE_OVERDUE_HOURS": "0.000001",
+        }
+
+        invoked = deployment.invoke("watchdog", event, event, event, env=env)
+
+        first, second, third = invoked.answers
+        assert (first.get("overdue"), second.get("overdue")) == (False, True), invoked.printed
+        assert [each["sent"] for each in (first, second, third)] == [0, 2, 0]
+        (body,) = webhook.bodies
+        assert body["title"].startswith(f"[{STAGE}] CRITICAL: No run has covered the ledger")
+        (told,) = queue.receive_message(QueueUrl=inbox)["Messages"]
+        assert json.loads(told["Body"])["Subject"] == body["title"]
+
+
+@contextmanager
+def _subscribed(deployment: Deployment, client: "SQSClient") -> Iterator[str]:
+    """A queue that gets what the topic of alerts is told."""
+    variables = deployment.functions["watchdog"]["Environment"]["Variables"]
+    inbox = client.create_queue(QueueName="inbox")["QueueUrl"]
+    found = client.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])
+    with closing(deployment.session.client("sns", endpoint_url=deployment.aws)) as sns:
+        subscription = sns.subscribe(
+            TopicArn=variables["RECONCILE_ALERT_TOPIC_ARN"],
+            Protocol="sqs",
+            Endpoint=found["Attributes"]["QueueArn"],
+            ReturnSubscriptionArn=True,
+        )
+        yield inbox
+        sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    client.delete_queue(QueueUrl=inbox)
+
+
 def test_sweep_fails_on_a_schedules_input_that_it_does_not_know(deployment: Deployment) -> None:
     (answer,) = deployment.invoke("sweep", {"incremetal": True}).answers
     assert "incremetal" in answer["error"]
@@ -294,6 +359,58 @@ def deposited(contract_address: str, user: str) -> dict[str, Any]:
     ]
     payload = {"type": "Event", "value": {"id": kind, "fields": fields}}
     return {"type": kind, "block_height": 1, "transaction_id": "5f" * 32, "payload": payload}
+
+
+def test_dashboard_signs_in_below_its_stage(
+    deployment: Deployment, api_key: str, ledger_rows: LedgerTables
+) -> None:
+    ledger_rows.insert({})
+    opened = deployment.invoke(
+        "dashboard",
+        api_event("dashboard", method="GET"),
+        api_event("dashboard", method="GET", below="sign-in", query={"next": "/runs"}),
+    )
+    to_sign_in, page = opened.answers
+    assert to_sign_in["multiValueHeaders"]["Location"] == [
+        f"/{STAGE}/dashboard/sign-in?next=%2F"
+    ], opened.printed
+    (token,) = set(re.findall(r'name="csrf_token" value="(\w+)"', _text(page)))
+    (visitor,) = page["multiValueHeaders"]["Set-Cookie"]
+    (style,) = re.findall(r'href="/[^"]*/(assets/style[^"]*)"', _text(page))
+
+    form = {"csrf_token": token, "key": api_key, "next": "/runs"}
+    sent = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Cookie": visitor.partition(";")[0],
+    }
+    posted = deployment.invoke(
+        "dashboard", api_event("dashboard", _form(form), headers=sent, below="sign-in/key")
+    )
+    (signed_in,) = posted.answers
+    assert signed_in["multiValueHeaders"]["Location"] == [f"/{STAGE}/dashboard/runs"], (
+        signed_in,
+        posted.printed,
+    )
+    session = signed_in["multiValueHeaders"]["Set-Cookie"][0]
+    assert {"Secure", "HttpOnly", "SameSite=Lax", f"Path=/{STAGE}/dashboard"} <= set(
+        session.split("; ")
+    )
+
+    cookie = {"Cookie": session.partition(";")[0]}
+    shown = deployment.invoke(
+        "dashboard",
+        *(
+            api_event("dashboard", method="GET", headers=cookie, below=path)
+            for path in ("runs", "solvency", "alerts", style)
+        ),
+        api_event("dashboard", method="GET", headers=cookie),
+    )
+    assert [answer.get("statusCode") for answer in shown.answers] == [200] * 5, shown.printed
+    assert f'href="/{STAGE}/dashboard/runs"' in _text(shown.answers[0])
+
+
+def _form(fields: Mapping[str, str]) -> bytes:
+    return urlencode(fields).encode()
 
 
 def test_no_function_prints_a_secret(

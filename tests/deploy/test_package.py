@@ -43,6 +43,7 @@ def test_our_code_is_in_it_but_for_the_command(names: set[str]) -> None:
         name for name in ours if name.startswith("shared/cli/")
     }
     assert "cadence/scripts/get_user_balances.cdc" in names
+    assert "shared/alerts/alert_body.txt.j2" in names
 
 
 def test_nothing_else_of_the_checkout_is_in_it(names: set[str]) -> None:

@@ -1,7 +1,7 @@
 """The ledger in memory, with the semantics of supabase/migrations 003-005 (docs/sql-api.md)."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -12,12 +12,18 @@ from shared.core.errors import (
     LedgerInvalidValue,
     LedgerRefused,
 )
+from shared.core.hold import Hold
 from shared.core.outcome import Outcome
 from shared.ports.ledger import Correction, Written
 from tests.fakes.faults import Faulty
 
 ROWS_MAX = 50_000
 _AMOUNT_LIMIT = 10**20  # units of 1e-8: the 10^12 FLOW that numeric(20,8) ends at
+_OUTCOMES = {
+    "changed_meanwhile": Outcome.CHANGED_MEANWHILE,
+    "stale_height": Outcome.CHANGED_MEANWHILE,
+    "user_held": Outcome.HELD,
+}
 _NEW_KEY = re.compile(r"(0x)?[0-9a-fA-F]{16}", re.ASCII)
 
 
@@ -45,6 +51,8 @@ class AuditRow:
     transaction_hash: str | None
     run_id: UUID | None
     block_height: int | None
+    reason: str | None = None
+    reverses_audit_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class FakeLedger(Faulty):
         super().__init__()
         self.rows: dict[str, Row] = {}
         self.audit: list[AuditRow] = []
+        self.holds: list[Hold] = []
         self.constraint: Callable[[str, FlowAmount], bool] = lambda key, balance: True
         self._events: dict[tuple[str, str], tuple[int, int]] = {}
         for key, balance in (balances or {}).items():
@@ -75,6 +84,11 @@ class FakeLedger(Faulty):
         stored = FlowAmount(balance) if isinstance(balance, int) else balance
         with self.lock:
             self.rows[key] = replace(self.rows.get(key, Row(None)), balance=stored)
+
+    def hold_of(self, key: str) -> Hold | None:
+        """The active hold of a user."""
+        ours = (each for each in self.holds if each.user_address == key)
+        return next((each for each in ours if each.released_at is None), None)
 
     def balance(self, key: str) -> FlowAmount | str | None:
         return self.rows[key].balance
@@ -107,7 +121,8 @@ class FakeLedger(Faulty):
     def get_balances(self, user_addresses: Sequence[str]) -> LedgerPage:
         with self._call("get_balances", user_addresses):
             _require_batch(user_addresses)
-            return self._page(sorted(set(user_addresses) & self.rows.keys()))
+            found = self._page(sorted(set(user_addresses) & self.rows.keys()))
+            return replace(found, held=self._held(user_addresses))
 
     def correct_user(
         self, correction: Correction, *, block_height: int, admin_address: str, run_id: UUID
@@ -187,6 +202,8 @@ class FakeLedger(Faulty):
                 raise _refused("invalid_ledger_balance")
             row = row or Row(FlowAmount(0))
             before = row.balance if isinstance(row.balance, int) else FlowAmount(0)
+            if before != contract_balance and self.hold_of(key):
+                raise _refused("user_held")
             if block_height < row.fence:
                 raise _refused("stale_height")
             if correction.expected_balance not in (None, before):
@@ -207,9 +224,8 @@ class FakeLedger(Faulty):
         audit = self._audit_of(run_id, key)
         code = self._judge(correction, row, audit, block_height)
         if code:
-            moved = code in ("changed_meanwhile", "stale_height")
             return Written(
-                outcome=Outcome.CHANGED_MEANWHILE if moved else Outcome.FAILED,
+                outcome=_OUTCOMES.get(code, Outcome.FAILED),
                 old_balance=None,
                 new_balance=None,
                 code=code,
@@ -240,6 +256,8 @@ class FakeLedger(Faulty):
             return "invalid_address"
         if isinstance(stored, str):
             return "invalid_ledger_balance"
+        if (stored or 0) != correction.contract_balance and self.hold_of(correction.user_address):
+            return "user_held"
         if row and block_height < row.fence:
             return "stale_height"
         if stored != expected:
@@ -304,13 +322,17 @@ class FakeLedger(Faulty):
             raise LedgerConstraintViolation("the app's CHECK (23514)", remedy="Look at it.")
 
     def _page(self, keys: Sequence[str]) -> LedgerPage:
-        return LedgerPage(keys, [_text(self.rows[key].balance) for key in keys])
+        balances = [_text(self.rows[key].balance) for key in keys]
+        return LedgerPage(keys, balances, held=self._held(keys))
+
+    def _held(self, keys: Iterable[str]) -> frozenset[str]:
+        return frozenset(key for key in keys if self.hold_of(key))
 
     def _begin(self) -> Callable[[], None]:
-        before = dict(self.rows), list(self.audit), dict(self._events)
+        before = dict(self.rows), list(self.audit), dict(self._events), list(self.holds)
 
         def roll_back() -> None:
-            self.rows, self.audit, self._events = before
+            self.rows, self.audit, self._events, self.holds = before
 
         return roll_back
 

@@ -1,5 +1,6 @@
 """Runs, chunks and results in memory, with the semantics of the procedures (docs/sql-api.md)."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ from tests.fakes.run_rows import (
     RunRow,
     of_candidate,
     of_failure,
+    of_held,
     tally,
 )
 from tests.fakes.run_tables import RunTables
@@ -59,7 +61,13 @@ _WITH_PLAN = frozenset(
     {RunState.HALTED, RunState.DECLINED, RunState.AWAITING_APPROVAL, RunState.CANCELLED}
 )
 _PHASES = {RunState.SCANNING: Phase.SCAN, RunState.CORRECTING: Phase.CORRECT}
-_DECISIONS = (Outcome.CORRECTED, Outcome.TRANSIENT, Outcome.CHANGED_MEANWHILE, Outcome.FAILED)
+_DECISIONS = (
+    Outcome.CORRECTED,
+    Outcome.TRANSIENT,
+    Outcome.CHANGED_MEANWHILE,
+    Outcome.HELD,
+    Outcome.FAILED,
+)
 
 
 class FakeRunStore(RunTables):
@@ -132,12 +140,12 @@ class FakeRunStore(RunTables):
         copied = [
             row
             for row in self._results_of(source.run_id)
-            if row.outcome is Outcome.WOULD_CORRECT or _failed_in_scan(row)
+            if row.outcome in (Outcome.WOULD_CORRECT, Outcome.HELD) or _failed_in_scan(row)
         ]
         for row in copied:
             self._results[run.run_id, row.user_address] = replace(row, correct_chunk_no=None)
         candidates = [row for row in copied if row.outcome is Outcome.WOULD_CORRECT]
-        failed = len(copied) - len(candidates)
+        held = sum(row.outcome is Outcome.HELD for row in copied)
         sums = ChunkRow(
             ref=ChunkRef(run.run_id, Phase.SCAN, 0),
             users=source.users,
@@ -145,7 +153,8 @@ class FakeRunStore(RunTables):
             users_seen=source.users,
             in_sync=source.users - len(copied),
             candidates=len(candidates),
-            failed=failed,
+            held=held,
+            failed=len(copied) - len(candidates) - held,
             funded=source.funded,
             funded_reading_zero=source.funded_reading_zero,
             surplus=_surplus(candidates),
@@ -254,7 +263,7 @@ class FakeRunStore(RunTables):
         with self._call("requeue"):
             run = self._row(run_id).run
             phase = _PHASES.get(run.state)
-            gave_up = self._give_up(run_id, phase, attempts_max) if phase else 0
+            gave_up = self._give_up(run_id, phase, attempts_max) if phase else []
             run, now = self._row(run_id).run, self._clock.now()
             refs: list[ChunkRef] = []
             for chunk in self._chunks_of(run_id, phase) if phase else ():
@@ -266,11 +275,12 @@ class FakeRunStore(RunTables):
                 state=run.state,
                 refs=tuple(refs),
                 wait_s=self._wait_s(run),
-                gave_up=gave_up,
+                gave_up=len(gave_up),
+                outcomes=sum((Counter(chunk.outcomes) for chunk in gave_up), Counter()),
                 **standing.as_json(),
             )
 
-    def _give_up(self, run_id: UUID, phase: Phase, attempts_max: int) -> int:
+    def _give_up(self, run_id: UUID, phase: Phase, attempts_max: int) -> list[ChunkRow]:
         spent = [
             chunk
             for chunk in self._chunks_of(run_id, phase)
@@ -279,7 +289,7 @@ class FakeRunStore(RunTables):
         for chunk in spent:
             fault = f"the chunk was given up after {chunk.attempts} attempts"
             self._fail(chunk, ChunkGaveUp(fault, remedy="The next run looks again."), attempts_max)
-        return len(spent)
+        return [self._chunks[chunk.ref] for chunk in spent]
 
     def _fail(self, chunk: ChunkRow, error: ReconcileError, attempts_max: int) -> None:
         chunk = self._change_chunk(chunk, error_code=error.code, error=str(error), lease_until=None)
@@ -325,7 +335,8 @@ class FakeRunStore(RunTables):
     def close_scan(self, lease: Lease, found: ScanFound) -> Closed:
         with self._call("close_scan"):
             run = self._row(lease.ref.run_id).run
-            if found.users != found.in_sync + len(found.candidates) + len(found.failures):
+            listed = len(found.candidates) + len(found.held) + len(found.failures)
+            if found.users != found.in_sync + listed:
                 raise _invalid("p_users")
             chunk = self._held(lease)
             if chunk is not None and run.state is RunState.SCANNING:
@@ -336,16 +347,19 @@ class FakeRunStore(RunTables):
     def _store_scan(self, chunk: ChunkRow, found: ScanFound) -> None:
         now = self._clock.now()
         rows = [of_candidate(each, now) for each in found.candidates]
+        rows += [of_held(each, now) for each in found.held]
         rows += [of_failure(each, now) for each in found.failures]
         kept = self._keep_first(chunk.ref.run_id, rows)
         candidates = [row for row in kept if row.outcome is Outcome.WOULD_CORRECT]
+        held = sum(row.outcome is Outcome.HELD for row in kept)
         self._change_chunk(
             chunk,
             state=ChunkState.DONE,
             users_seen=found.in_sync + len(kept),
             in_sync=found.in_sync,
             candidates=len(candidates),
-            failed=len(kept) - len(candidates),
+            held=held,
+            failed=len(kept) - len(candidates) - held,
             funded=found.funded,
             funded_reading_zero=found.funded_reading_zero,
             surplus=_surplus(candidates),

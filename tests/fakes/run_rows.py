@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared.core.amount import ZERO, FlowAmount
 from shared.core.compare import Candidate, Failure
+from shared.core.errors import UserHeld
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.run import ChunkRef, ChunkState, Phase, PhaseTally, Run, RunPlan
 
@@ -45,6 +46,7 @@ class ChunkRow:
     corrected: int = 0
     transient: int = 0
     changed_meanwhile: int = 0
+    held: int = 0
     failed: int = 0
     funded: int = 0
     funded_reading_zero: int = 0
@@ -53,6 +55,12 @@ class ChunkRow:
     first_height: int | None = None
     last_height: int | None = None
     script_calls: int = 0
+
+    @property
+    def outcomes(self) -> dict[Outcome, int]:
+        """Of those that somebody has; `would_correct` is not stored with a chunk."""
+        counts = {each: getattr(self, str(each), 0) for each in Outcome}
+        return {outcome: users for outcome, users in counts.items() if users}
 
     @property
     def is_open(self) -> bool:
@@ -133,6 +141,13 @@ def of_candidate(candidate: Candidate, now: datetime) -> ResultRow:
     )
 
 
+def of_held(candidate: Candidate, now: datetime) -> ResultRow:
+    error = UserHeld(candidate.user_address)
+    return replace(
+        of_candidate(candidate, now), outcome=Outcome.HELD, error_code=error.code, error=str(error)
+    )
+
+
 def of_failure(failure: Failure, now: datetime) -> ResultRow:
     return ResultRow(
         user_address=failure.user_address,
@@ -176,10 +191,12 @@ def _outcomes(scan: Sequence[ChunkRow], correct: Sequence[ChunkRow]) -> dict[Out
         Outcome.CORRECTED: _sum(correct, "corrected"),
         Outcome.TRANSIENT: _sum(correct, "transient"),
         Outcome.CHANGED_MEANWHILE: _sum(correct, "changed_meanwhile"),
+        Outcome.HELD: _sum(correct, "held"),
         Outcome.FAILED: _sum(correct, "failed"),
     }
     would_correct = _sum(scan, "candidates") - sum(decided.values())
     decided[Outcome.FAILED] += _sum(scan, "failed")
+    decided[Outcome.HELD] += _sum(scan, "held")
     return decided | {
         Outcome.IN_SYNC: _sum(scan, "in_sync"),
         Outcome.WOULD_CORRECT: would_correct,

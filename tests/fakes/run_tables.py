@@ -81,6 +81,7 @@ class RunTables(Faulty):
             accepted=accepted,
             state=self._row(lease.ref.run_id).run.state,
             open_chunks=self._open_chunks(lease.ref.run_id, lease.ref.phase),
+            outcomes=self._chunks[lease.ref].outcomes if accepted else {},
         )
 
     def _results_of(self, run_id: UUID) -> list[ResultRow]:

@@ -149,6 +149,8 @@ def test_drift_is_corrected_by_the_schedule_and_by_the_webhook(
         serve.wait_for(lambda: ledger_rows.balances()[drifted] == 5 * FLOW)
         assert admins(ledger_rows, drifted) == ["ADMIN"]
         assert serve.found(r"(schedule  \| full run \S+ starts)")
+        assert serve.found(r'timer     \| solvency: \{.*"state": "(\w+)"') != "unreadable"
+        assert serve.found(r'timer     \| watchdog: \{.*"overdue": (\w+)') == "false"
         assert serve.found(r"(queue     \| messages: 1, to come again: 0)")
 
         assert serve.found(r"(indexer   \| following OverflowGame from block \d+)")
@@ -158,7 +160,7 @@ def test_drift_is_corrected_by_the_schedule_and_by_the_webhook(
 
         run_examples(serve)
         family = serve.family()
-        assert len(family) == 5
+        assert len(family) == 6
         assert serve.end(signal.SIGINT) == 0
         assert not alive(family)
 
@@ -168,7 +170,7 @@ def run_examples(serve: Serve) -> None:
     serve.found("(shared.cli runs)")
     begin = next(number for number, line in enumerate(serve.lines) if line.startswith("Try in"))
     commands = [line for line in serve.lines[begin + 1 :] if line.startswith("  ")]
-    assert len(commands) == 6
+    assert len(commands) == 8
     if shutil.which("curl") is None:
         commands = [line for line in commands if "curl" not in line]
     commands = [line.replace("curl ", "curl --fail-with-body ") for line in commands]

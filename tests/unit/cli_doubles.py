@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
+from shared.cli.services import Alerting, Announcing, RememberingAlerts
 from shared.core.amount import FlowAmount
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.run import Run, RunState
 from shared.core.sweep_result import SweepResult
 from shared.services.sweep import SweepHooks
+from tests.unit.not_asked_for import NotAskedFor
 from tests.unit.runs import STARTED, run
 
 ALICE = "0x0000000000000101"
@@ -59,13 +61,14 @@ def sweep_of(results: Sequence[ReconciliationResult], **changes: object) -> Swee
 
 
 @dataclass
-class FakeServices:
+class FakeServices(NotAskedFor):
     """All use cases, with answers prepared; `calls` is what they were asked."""
 
     answer: SweepResult | ReconciliationResult | Exception
     during: Callable[[SweepHooks], None] = lambda hooks: None
     calls: list[tuple[object, ...]] = field(default_factory=list)
     wrote: bool = False
+    announced: int = 0
 
     @property
     def user_reconciler(self) -> "FakeServices":
@@ -77,6 +80,21 @@ class FakeServices:
 
     @property
     def runs(self) -> "FakeHistory":
+        raise AssertionError("not what was asked for")
+
+    @property
+    def announcer(self) -> "FakeServices":
+        return self
+
+    def announce_quietly(self) -> None:
+        self.announced += 1
+
+    @property
+    def alerter(self) -> Alerting:
+        raise AssertionError("not what was asked for")
+
+    @property
+    def alerts(self) -> RememberingAlerts:
         raise AssertionError("not what was asked for")
 
     def reconcile(self, user_address: str, admin_address: str) -> ReconciliationResult:
@@ -135,7 +153,7 @@ class FakeServices:
 
 
 @dataclass
-class FakeHistory:
+class FakeHistory(NotAskedFor):
     """A run history with answers prepared; `calls` is what it was asked."""
 
     stored: list[Run] = field(default_factory=list)
@@ -153,6 +171,18 @@ class FakeHistory:
 
     @property
     def sweeper(self) -> FakeServices:
+        raise AssertionError("not what was asked for")
+
+    @property
+    def announcer(self) -> Announcing:
+        raise AssertionError("not what was asked for")
+
+    @property
+    def alerter(self) -> Alerting:
+        raise AssertionError("not what was asked for")
+
+    @property
+    def alerts(self) -> RememberingAlerts:
         raise AssertionError("not what was asked for")
 
     def list(self, limit: int = 50, before: UUID | None = None) -> list[Run]:

@@ -90,6 +90,30 @@ def test_counts_who_has_money_and_reads_zero() -> None:
     assert (found.funded, found.funded_reading_zero) == (2, 1)
 
 
+@pytest.mark.parametrize("of_held", [0, 1, 5])
+def test_who_is_held_does_not_hide_that_everybody_else_reads_zero(of_held: int) -> None:
+    page = LedgerPage([A, B, C], ["0.00000005"] * 3, held=frozenset([C]))
+    contract = ContractBalances(
+        7,
+        {
+            parse_address(A): FlowAmount(0),
+            parse_address(B): FlowAmount(0),
+            parse_address(C): FlowAmount(of_held),
+        },
+    )
+    found = compare(page, contract, ONE_UNIT)
+    assert (found.funded, found.funded_reading_zero) == (2, 2)
+
+
+def test_who_is_held_is_compared_and_no_candidate() -> None:
+    page = LedgerPage([A, B], ["0.00000005", "0.00000001"], absent=[C], held=frozenset([A, B, C]))
+    contract = ContractBalances(7, {parse_address(key): ONE_UNIT for key in (A, B, C)})
+    found = compare(page, contract, ONE_UNIT)
+    assert (found.in_sync, found.candidates, found.failures) == (1, [], [])
+    assert [(each.user_address, each.discrepancy) for each in found.held] == [(A, -4), (C, 1)]
+    assert [each.row_exists for each in found.held] == [True, False]
+
+
 def test_asks_for_each_account_once_and_for_no_malformed_key() -> None:
     page = LedgerPage([A, A[2:], "alice", B], [None] * 4)
     assert chain_addresses(page) == [A, B]

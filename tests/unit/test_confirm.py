@@ -38,6 +38,17 @@ def test_a_vanished_row_is_changed_meanwhile() -> None:
     assert found == Confirmation(changed_meanwhile=[SCANNED])
 
 
+def test_who_is_held_since_the_scan_is_held_with_the_newer_balances() -> None:
+    now = candidate(10, 25, height=9)
+    found = confirm_one(PRESENT, Comparison(0, [], [], held=[now]))
+    assert found == Confirmation(held=[now])
+
+
+def test_who_is_held_and_moved_is_changed_meanwhile() -> None:
+    found = confirm_one(PRESENT, Comparison(0, [], [], held=[candidate(11, 20)]))
+    assert found == Confirmation(changed_meanwhile=[SCANNED])
+
+
 def test_a_user_who_can_no_longer_be_read_fails_with_the_scanned_balance() -> None:
     error = ContractScriptFailed("panic", remedy="Ask.")
     found = confirm_one(PRESENT, Comparison(0, [], [Failure(A, error)]))

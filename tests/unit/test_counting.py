@@ -13,6 +13,7 @@ from shared.core.run import ATTEMPTS_MAX, ChunkRef, Closed, Lease, Phase, RunSta
 from shared.observe.context import Invocation, count_results, entered
 from shared.observe.counting_contract import CountingContract
 from shared.observe.counting_run_store import counting_run_store
+from shared.ports.ledger import Correction
 from shared.ports.run_store import RunStore, ScanFound
 from shared.services.read_contract import ContractReader
 from shared.services.retrying_run_store import retrying_run_store
@@ -20,7 +21,7 @@ from tests.unit import worlds
 from tests.unit.test_queue_worker import invoke, newest
 from tests.unit.test_tick import queue_of, tick, world_of
 from tests.unit.users import user
-from tests.unit.worlds import CAREFREE, World
+from tests.unit.worlds import CAREFREE, LEASE_S, World
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +138,48 @@ def test_users_of_a_chunk_that_is_given_up_have_failed(call: Invocation) -> None
         invoke(world, queue_of(world), 10, lambda: False)
     assert newest(world).scan.failed == 1
     assert told(call)["Failed"] == 3
+
+
+def half_corrected(call: Invocation) -> tuple[World, RunStore, Lease]:
+    """A run whose only correction chunk is about two users, one of them corrected by a worker that
+    then died, on the last lease that the chunk gets."""
+    world = world_of(queued=True, policy=replace(CAREFREE, batch_size=10))
+    tick(world)
+    invoke(world, queue_of(world), 1, lambda: False)
+    run_id = newest(world).run_id
+    store = counting_run_store(world.store)
+    for _ in range(ATTEMPTS_MAX):
+        world.clock.advance(LEASE_S + 1)
+        [lease] = store.lease_chunks(run_id, lease_s=LEASE_S, attempts_max=ATTEMPTS_MAX).leases
+    first, _ = store.list_candidates(lease)
+    world.ledger.correct_users(
+        [
+            Correction(
+                user_address=first.user_address,
+                contract_balance=first.contract_balance,
+                expected_balance=first.ledger_balance,
+            )
+        ],
+        block_height=first.block_height,
+        admin_address="ADMIN",
+        run_id=run_id,
+    )
+    assert told(call).get("RunsFinished") is None
+    return world, store, lease
+
+
+def test_who_was_corrected_before_a_chunk_is_given_up_has_not_failed(call: Invocation) -> None:
+    _, store, lease = half_corrected(call)
+    store.fail_attempt(lease, LedgerTimeout("Slow", remedy="Wait."), attempts_max=ATTEMPTS_MAX)
+    assert [told(call)[name] for name in ("Corrected", "Failed", "RunsFinished")] == [1, 1, 1]
+
+
+def test_a_run_that_ends_by_giving_its_last_chunk_up_is_counted(call: Invocation) -> None:
+    world, store, lease = half_corrected(call)
+    world.clock.advance(LEASE_S + 1)
+    for _ in range(2):
+        store.requeue(lease.ref.run_id, older_than_s=900, attempts_max=ATTEMPTS_MAX)
+    assert [told(call)[name] for name in ("Corrected", "Failed", "RunsFinished")] == [1, 1, 1]
 
 
 def test_users_without_a_run(call: Invocation) -> None:

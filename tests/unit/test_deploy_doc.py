@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from shared.observe.metrics import COUNTERS, Metric
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,16 @@ def test_each_link_leads_to_a_file() -> None:
     assert targets
     for target in targets:
         assert (ROOT / "docs" / target).exists(), target
+
+
+def test_the_cost_is_reckoned_with_the_alarms_and_metrics_that_there_are() -> None:
+    alarms = (ROOT / "deploy" / "alarms.yml").read_text().count("Type: AWS::CloudWatch::Alarm")
+    assert re.search(rf"^\| alarms +\| {alarms} × \$0\.10 +\| +\${alarms * 0.1:.2f} \|", TEXT, re.M)
+    each = len(COUNTERS) + 1  # and DurationMs
+    others = len(Metric) - each + 2  # and those of runs once more, by stage alone
+    count = each * len(FUNCTIONS) + others
+    reckoned = f"up to {count} ({each} for each of {len(FUNCTIONS)} functions, {others} others)"
+    assert re.search(rf"{re.escape(reckoned)} × \$0\.30 +\| +\${count * 0.3:.2f} \|", TEXT)
 
 
 def test_each_alarm_is_explained() -> None:

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import functions_framework
 import pytest
+from pypdf import PdfReader
 from werkzeug.test import Client, TestResponse
 
 from shared.core.amount import FlowAmount
@@ -16,8 +18,13 @@ from shared.core.errors import ContractUnreachable, LedgerUnreachable, Reconcile
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.run import RunState
 from shared.core.sweep_result import SweepResult
+from shared.services.reports import Reports
+from tests.fakes.fake_audit_reader import FakeAuditReader
+from tests.fakes.fake_run_search import FakeRunSearch
+from tests.unit.reports import NoChecks
 from tests.unit.runs import RUN_ID, STARTED, run
 from tests.unit.serving import KEY, NAME, SECRET, served
+from tests.unit.worlds import World
 
 SOURCE = Path(__file__).parents[2] / "functions" / "dry_run_report.py"
 
@@ -62,7 +69,23 @@ class FakeServices:
     def __init__(self) -> None:
         self.sweeper = self
         self.sweeps = 0
+        self.report_store = None
         self.answer: SweepResult | Exception = found()
+
+    @property
+    def reports(self) -> Reports:
+        """Those of a world without a solvency check."""
+        world = World()
+        search = FakeRunSearch(world.store)
+        return Reports(
+            world.runs,
+            world.ledger,
+            FakeAuditReader(),
+            search,
+            users=lambda: world.user_reconciler,
+            checks=lambda: NoChecks(),
+            clock=world.clock,
+        )
 
     def sweep(self, admin_address: str, *, dry_run: bool) -> SweepResult:
         assert dry_run
@@ -87,8 +110,12 @@ def client(services: FakeServices) -> Client:  # noqa: ARG001 (the environment m
 
 
 def get(client: Client, query: str = "", *, method: str = "GET", **headers: str) -> TestResponse:
+    # Buffered, so that the response is closed, as a server does.
     return client.open(
-        f"/{query}", method=method, headers={"Authorization": f"Bearer {KEY}", **headers}
+        f"/{query}",
+        method=method,
+        headers={"Authorization": f"Bearer {KEY}", **headers},
+        buffered=True,
     )
 
 
@@ -133,6 +160,20 @@ def test_csv_is_streamed_as_an_attachment(
     assert [row["user_address"] for row in rows] == [f"0x{n:016x}" for n in range(users)]
 
 
+@pytest.mark.parametrize("users", [0, 2, 3_000])
+def test_pdf_is_an_attachment_that_lists_everybody(
+    client: Client, services: FakeServices, users: int
+) -> None:
+    services.answer = found(users)
+    response = get(client, "?format=pdf")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/pdf"
+    assert response.headers["Content-Disposition"] == f'attachment; filename="dry-run-{RUN_ID}.pdf"'
+    text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(response.data)).pages)
+    assert [f"0x{n:016x}" for n in range(users)] == re.findall("0x[0-9a-f]{16}", text)
+    assert f"by {NAME}" in text
+
+
 @pytest.mark.parametrize(
     ("query", "accept", "media_type"),
     [
@@ -148,6 +189,8 @@ def test_csv_is_streamed_as_an_attachment(
         ("?format=json", "text/csv", "application/json"),
         ("?format=csv", "application/json", "text/csv"),
         ("?format=csv", "image/png", "text/csv"),
+        ("?format=pdf", "image/png", "application/pdf"),
+        ("", "application/pdf", "application/pdf"),
     ],
 )
 def test_the_format_is_the_parameter_or_the_accept_header(
@@ -160,7 +203,7 @@ def test_the_format_is_the_parameter_or_the_accept_header(
 
 @pytest.mark.parametrize(
     "query",
-    ["?format=pdf", "?format=", "?format=CSV", "?format=csv&format=csv", "?fmt=csv", "?dry_run=0"],
+    ["?format=xlsx", "?format=", "?format=CSV", "?format=csv&format=csv", "?fmt=csv", "?dry_run=0"],
 )
 def test_unknown_parameters_are_refused_before_the_sweep(
     client: Client, services: FakeServices, query: str
@@ -182,7 +225,7 @@ def test_head_checks_the_request_without_a_sweep(client: Client, services: FakeS
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert "Content-Length" not in response.headers
     assert response.get_data() == b""
-    assert get(client, "?format=pdf", method="HEAD").status_code == 400
+    assert get(client, "?format=xlsx", method="HEAD").status_code == 400
     assert not services.sweeps
 
 

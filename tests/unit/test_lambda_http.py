@@ -126,3 +126,31 @@ def test_an_answer_that_lambda_would_not_take_is_a_problem(text: str, status: in
 def test_a_schedules_input_is_no_request(given: Event) -> None:
     assert not is_http(given)
     assert is_http(event())
+
+
+@pytest.mark.parametrize(
+    ("path", "below", "whole", "root", "own"),
+    [
+        ("/echo", None, "/dev/echo", "/dev/echo", "/"),
+        ("/echo/", None, "/dev/echo/", "/dev/echo", "/"),
+        ("/echo/runs/7", "runs/7", "/dev/echo/runs/7", "/dev/echo", "/runs/7"),
+        ("/echo/echo/echo", "echo/echo", "/echo/echo/echo/echo", "/echo/echo", "/echo/echo"),
+        ("/base/echo/runs", "runs", "/base/echo/runs", "/base/echo", "/runs"),
+        ("/base/echo", None, "/base/echo", "/base/echo", "/"),
+        ("/echo/users/a%20b", "users/a b", "/dev/echo/users/a%20b", "/dev/echo", "/users/a b"),
+        ("/echo/users/a%2Fb", "users/a%2Fb", "/dev/echo/users/a%2Fb", "/dev/echo", "/users/a/b"),
+        ("/echo//runs", "/runs", "/dev/echo//runs", "/dev/echo", "/runs"),
+        ("/echo/runs", "runs", None, "/echo", "/runs"),
+    ],
+)
+def test_a_function_with_paths_of_its_own_knows_where_a_browser_sees_it(
+    path: str, below: str | None, whole: str | None, root: str, own: str
+) -> None:
+    sent = event(
+        path,
+        pathParameters=None if below is None else {"proxy": below},
+        requestContext={} if whole is None else {"path": whole, "stage": "dev"},
+    )
+    answer = lambda_handler(echo, sub_paths=True)(sent, None)
+    seen = json.loads(answer["body"])
+    assert (seen["root"], seen["path"]) == (root, own)

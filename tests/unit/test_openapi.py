@@ -9,11 +9,14 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from shared.core.amount import FlowAmount
+from shared.core.amount import SMALLEST, FlowAmount
 from shared.core.errors import ReconcileError
+from shared.core.hold import Hold, HoldChange, HoldOutcome
 from shared.core.outcome import Outcome, ReconciliationResult
 from shared.core.review import Halt
+from shared.core.rollback import Rollback, RollbackOutcome, RunRollback
 from shared.core.run import RunState
+from shared.core.solvency import SolvencyCheck, SolvencyState
 from shared.http.problem import Problem
 from shared.http.statuses import problem_of
 from tests.unit.runs import STARTED, run
@@ -22,10 +25,15 @@ from tools.openapi.__main__ import PATH
 from tools.openapi.operations import OPERATIONS
 from tools.serve.functions import FUNCTIONS
 
-TIMES = {"timestamp", "startedAt", "scannedAt", "finishedAt"}
+TIMES = {"timestamp", "startedAt", "scannedAt", "finishedAt", "checkedAt", "since", "hold"}
 """The same moments, in other digits."""
+DASHBOARD = "/dashboard"
+"""Pages for people, and nothing to be called by programs."""
 NOT_BY_HTTP = {
+    "sign_in_refused": "of the dashboard",
+    "sign_in_unreachable": "of the dashboard",
     "invalid_message": "of the queue's worker",
+    "alert_not_delivered": "kept with the message",
     "users_unsettled": "of the queue's worker",
     "event_gap_too_large": "makes a sweep a full one",
     "sweep_halted": "of the command; by HTTP a halted run is an answer",
@@ -64,6 +72,59 @@ CORRECTED = replace(
     error=None,
     error_code=None,
 )
+UNREADABLE = SolvencyCheck(
+    check_id=UUID(int=3),
+    checked_at=STARTED,
+    admin_address="ADMIN",
+    state=SolvencyState.UNREADABLE,
+    confirmed=False,
+    since=STARTED,
+    tolerance=SMALLEST,
+    error_code="contract_timeout",
+    error="It failed.",
+)
+DEFICIT = replace(
+    UNREADABLE,
+    state=SolvencyState.DEFICIT,
+    confirmed=True,
+    block_height=7,
+    ledger_total=FlowAmount(10**30),
+    ledger_users=3,
+    negative_users=1,
+    negative_total=FlowAmount(-1),
+    unusable_users=0,
+    respelled_users=None,
+    vault_balance=FlowAmount(2**64 - 1),
+    contract_total=FlowAmount(0),
+    audit_id="9",
+    error_code=None,
+    error=None,
+)
+
+ROLLED_BACK = Rollback(
+    audit_id="9",
+    outcome=RollbackOutcome.ROLLED_BACK,
+    user_address="0x0000000000000001",
+    old_balance=FlowAmount(0),
+    new_balance=FlowAmount(2**64 - 1),
+    rollback_audit_id="10",
+)
+REFUSED = Rollback(audit_id="x", outcome=RollbackOutcome.REFUSED, code="audit_not_found")
+RUN_ROLLBACK = RunRollback(run_id=UUID(int=4), dry_run=False, through="0x0000000000000001")
+RUN_ROLLBACK.take([ROLLED_BACK, REFUSED])
+HELD = HoldChange(
+    user_address="0x0000000000000001",
+    outcome=HoldOutcome.RELEASED,
+    hold=Hold(
+        user_address="0x0000000000000001",
+        held_at=STARTED,
+        held_by="alice",
+        reason="why",
+        audit_id="10",
+        released_at=STARTED,
+        released_by="bob",
+    ),
+)
 
 
 def error_classes(of: type[ReconcileError] = ReconcileError) -> Iterator[type[ReconcileError]]:
@@ -77,7 +138,7 @@ def test_the_file_is_what_the_code_says() -> None:
 
 
 def test_every_function_is_described() -> None:
-    assert set(document()["paths"]) == {f"/{name}" for name in FUNCTIONS}
+    assert set(document()["paths"]) == {f"/{name}" for name in FUNCTIONS} - {DASHBOARD}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +148,12 @@ def test_every_function_is_described() -> None:
         (FAILED.as_json(), answers.Result),
         (PLANNING.as_json(), answers.Run),
         (HALTED.as_json(), answers.Run),
+        (ROLLED_BACK.as_json(), answers.Rollback),
+        (REFUSED.as_json(), answers.Rollback),
+        (RUN_ROLLBACK.as_json(), answers.RunRollback),
+        (HELD.as_json(), answers.HoldChange),
+        (DEFICIT.as_json(), answers.SolvencyCheck),
+        (UNREADABLE.as_json(), answers.SolvencyCheck),
         (json.loads(Problem(503, "x", "y", retryable=True).response().get_data()), answers.Problem),
     ],
 )

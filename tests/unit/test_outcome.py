@@ -51,10 +51,10 @@ def test_a_failed_result_has_its_code_and_no_balances() -> None:
     assert body["discrepancy"] is None
 
 
-def test_only_failed_is_no_success() -> None:
+def test_only_who_failed_or_is_held_is_no_success() -> None:
     for outcome in Outcome:
         result = ReconciliationResult(user_address="a", outcome=outcome, timestamp=NOW)
-        assert result.success is (outcome is not Outcome.FAILED)
+        assert result.success is (outcome not in (Outcome.FAILED, Outcome.HELD))
 
 
 def test_a_zero_balance_is_written_out() -> None:

@@ -126,6 +126,23 @@ def test_a_user_who_cannot_be_read_fails_alone() -> None:
     assert world.balance(user(1)) == 1
 
 
+def test_who_is_held_is_told_and_settled_as_far_as_a_machine_can() -> None:
+    world = World({user(1): 5, user(2): 5, user(3): 5}, {user(1): 8, user(2): 5, user(3): 8})
+    for number in (1, 2):
+        world.hold(user(number))
+    done = reconcile(world, batch_of(1, 2, 3))
+    found = by_key(done)
+    assert [str(found[user(number)].outcome) for number in (1, 2, 3)] == [
+        "held",
+        "in_sync",
+        "corrected",
+    ]
+    held = found[user(1)]
+    assert (held.old_balance, held.new_balance, held.error_code) == (5, 8, "user_held")
+    assert done.unsettled == []
+    assert [row.user_address for row in world.ledger.audit] == [user(3)]
+
+
 def test_a_failure_that_may_pass_is_unsettled() -> None:
     world = World({}, {user(1): 5, user(2): 6})
     slow = ContractTimeout("slow", remedy="Wait.")

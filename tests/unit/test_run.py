@@ -55,8 +55,12 @@ def test_coverage_is_100_percent_only_when_nobody_is_missing(
 
 
 def test_what_the_review_judges_adds_up() -> None:
-    counts = run(users=10, candidates=3, unread=2, funded=5, funded_reading_zero=1).scan_counts()
+    outcomes = {Outcome.IN_SYNC: 5, Outcome.WOULD_CORRECT: 3, Outcome.HELD: 4, Outcome.FAILED: 2}
+    counts = run(
+        users=14, outcomes=outcomes, candidates=3, unread=2, funded=5, funded_reading_zero=1
+    ).scan_counts()
     assert (counts.in_sync, counts.differing, counts.unread) == (5, 3, 2)
+    assert counts.users == 10, "of those who are held nothing will be written"
     assert (counts.funded, counts.funded_reading_zero) == (5, 1)
 
 
@@ -78,6 +82,7 @@ def test_a_run_is_camel_case_json_with_every_outcome() -> None:
             "would_correct": 0,
             "transient": 0,
             "changed_meanwhile": 2,
+            "held": 0,
             "failed": 0,
         },
         "coveragePercent": 100.0,

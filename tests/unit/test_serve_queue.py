@@ -84,7 +84,12 @@ def test_an_empty_queue_calls_nobody(sqs: SqsQueue) -> None:
 def test_aws_is_here_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
     import boto3
 
-    for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "RECONCILE_QUEUE_URL"):
+    for name in (
+        "AWS_ENDPOINT_URL",
+        "AWS_DEFAULT_REGION",
+        "RECONCILE_QUEUE_URL",
+        "RECONCILE_ALERT_TOPIC_ARN",
+    ):
         monkeypatch.setenv(name, "")  # put back in the end
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
         monkeypatch.setenv(name, "")

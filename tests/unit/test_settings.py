@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from shared.core.access import ApiKey, Role
+from shared.core.amount import FlowAmount
 from shared.core.errors import InvalidSettings
 from shared.core.policy import Policy
+from shared.core.run_alert import AlertLimits
 from shared.settings import Settings, load_settings
 
 SECRET = "secret-key-never-to-be-seen-in-a-message"
@@ -42,6 +44,12 @@ def test_four_settings_are_enough() -> None:
     assert settings.policy() == Policy()
 
 
+def test_the_solvency_tolerance_is_flow(environment: pytest.MonkeyPatch) -> None:
+    assert load_settings().solvency_tolerance == 1
+    environment.setenv("RECONCILE_SOLVENCY_TOLERANCE", "12.5")
+    assert load_settings().solvency_tolerance == 1_250_000_000
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch, name: str) -> None:
     environment.delenv(name)
@@ -57,6 +65,10 @@ BAD = [
     ("SUPABASE_TIMEOUT_S", "0"),
     ("SUPABASE_TIMEOUT_S", "601"),
     ("SUPABASE_TIMEOUT_S", "soon"),
+    ("RECONCILE_SOLVENCY_TOLERANCE", "0"),
+    ("RECONCILE_SOLVENCY_TOLERANCE", "-1"),
+    ("RECONCILE_SOLVENCY_TOLERANCE", "0.000000001"),
+    ("RECONCILE_SOLVENCY_TOLERANCE", "much"),
     ("FLOW_ACCESS_NODE", "access.example"),
     ("FLOW_ACCESS_NODE", "https://access.example:9000"),
     ("FLOW_ACCESS_NODE", ":9000"),
@@ -110,6 +122,16 @@ BAD = [
     ("RECONCILE_HALT_UNREAD_SHARE", "-0.1"),
     ("RECONCILE_HALT_MIN_USERS", "0"),
     ("RECONCILE_EVENT_BLOCKS_MAX", "0"),
+    ("RECONCILE_ALERT_URLS", SECRET),
+    ("RECONCILE_ALERT_URLS", f"json://127.0.0.1/a {SECRET}"),
+    ("RECONCILE_ALERT_URLS", "json://127.0.0.1/a,json://127.0.0.1/a"),
+    ("RECONCILE_ALERT_TOPIC_ARN", "alerts"),
+    ("RECONCILE_ALERT_TOPIC_ARN", "arn:aws:sqs:eu-west-1:123456789012:alerts"),
+    ("RECONCILE_ALERT_MIN_FLOW", "-1"),
+    ("RECONCILE_ALERT_MIN_FLOW", "0.000000001"),
+    ("RECONCILE_ALERT_CRITICAL_FLOW", "much"),
+    ("RECONCILE_ALERT_CRITICAL_SHARE", "1.1"),
+    ("RECONCILE_OVERDUE_HOURS", "0"),
     ("RECONCILE_QUEUE_URL", "chunks"),
     ("RECONCILE_QUEUE_URL", "arn:aws:sqs:eu-west-1:123456789012:chunks"),
     ("RECONCILE_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com"),
@@ -304,3 +326,40 @@ def test_a_webhook_secret_that_is_none_is_refused_and_not_shown(
         load_settings()
     assert "hush" not in str(caught.value)
     assert WEBHOOK_SECRETS[0] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("json://a/x", ["json://a/x"]),
+        ("json://a/x,slack://b", ["json://a/x", "slack://b"]),
+        (" json://a/x ,\n slack://b, ", ["json://a/x", "slack://b"]),
+        ("mailto://h?to=a@b.c,d@e.f,json://a", ["mailto://h?to=a@b.c,d@e.f", "json://a"]),
+    ],
+)
+def test_alert_urls_are_divided_by_commas_and_spaces(
+    environment: pytest.MonkeyPatch, text: str, urls: list[str]
+) -> None:
+    environment.setenv("RECONCILE_ALERT_URLS", text)
+    found = load_settings().reconcile_alert_urls
+    assert [each.get_secret_value() for each in found] == urls
+
+
+def test_a_bad_alert_url_is_named_by_its_position(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("RECONCILE_ALERT_URLS", f"json://a/x {SECRET}")
+    with pytest.raises(InvalidSettings, match="number 2 is no URL") as refused:
+        load_settings()
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.usefixtures("environment")
+def test_alert_limits_are_amounts(environment: pytest.MonkeyPatch) -> None:
+    assert load_settings().alert_limits() == AlertLimits()
+    environment.setenv("RECONCILE_ALERT_MIN_FLOW", "0.5")
+    environment.setenv("RECONCILE_ALERT_CRITICAL_FLOW", "1e3")
+    environment.setenv("RECONCILE_ALERT_CRITICAL_SHARE", "0.5")
+    assert load_settings().alert_limits() == AlertLimits(
+        min_flow=FlowAmount(50_000_000),
+        critical_flow=FlowAmount(100_000_000_000),
+        critical_share=0.5,
+    )

@@ -157,7 +157,8 @@ def test_amounts_are_sent_as_text_and_what_is_not_known_as_null(answering: Answe
 
     def closed(request: httpx.Request) -> httpx.Response:
         sent.append(json.loads(request.content))
-        return httpx.Response(200, json={"accepted": True, "state": "scanning", "open_chunks": 0})
+        answer = {"accepted": True, "state": "scanning", "open_chunks": 0, "outcomes": {}}
+        return httpx.Response(200, json=answer)
 
     answering(closed).close_scan(LEASE, FOUND)
 

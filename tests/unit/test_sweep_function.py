@@ -54,6 +54,8 @@ class FakeServices:
 
     def __init__(self) -> None:
         self.ticker = self
+        self.announcer = self
+        self.announced = 0
         self.clock = FakeClock()
         self.calls: list[tuple[RunRequest, bool]] = []
         self.answer: Tick | Exception = FINISHED
@@ -65,6 +67,9 @@ class FakeServices:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    def announce_quietly(self) -> None:
+        self.announced += 1
 
     def time_given_s(self) -> float:
         """Seconds until it has to stop."""

@@ -24,12 +24,16 @@ class Case:
     refused_by_the_app: set[str]
     ledger_moves: dict[str, int]
     contract_moves: dict[str, int]
+    held_before: set[str]
+    held_meanwhile: set[str]
     batch_size: int
 
     def world(self) -> World:
         world = World(self.ledger, self.contract, replace(CAREFREE, batch_size=self.batch_size))
         world.contract.panic_for(self.panicking)
         world.ledger.constraint = lambda key, balance: key not in self.refused_by_the_app
+        for key in self.held_before:
+            world.hold(key)
         return world
 
     def apply(self, world: World) -> SweepResult:
@@ -43,6 +47,8 @@ class Case:
                         world.ledger.put(key, units)
                 for key, units in self.contract_moves.items():
                     world.contract.set(key, units)
+                for key in self.held_meanwhile:
+                    world.hold(key)
 
         world.ledger.before_call = move
         sweep = world.sweep()
@@ -61,6 +67,8 @@ CASES = st.builds(
     refused_by_the_app=st.sets(USERS, max_size=2),
     ledger_moves=st.dictionaries(USERS, UNITS, max_size=3),
     contract_moves=st.dictionaries(USERS, UNITS, max_size=3),
+    held_before=st.sets(USERS, max_size=4),
+    held_meanwhile=st.sets(USERS, max_size=4),
     batch_size=st.integers(1, 6),
 )
 several = settings(max_examples=60, deadline=None)
@@ -84,7 +92,7 @@ def test_counts_add_up_and_settled_users_equal_the_contract(case: Case) -> None:
             # A script's balance is that of its height: nobody moves after the correction.
             assert world.balance(result.user_address) == world.contract.balance(result.user_address)
         else:
-            assert result.outcome in (Outcome.FAILED, Outcome.CHANGED_MEANWHILE)
+            assert result.outcome in (Outcome.FAILED, Outcome.CHANGED_MEANWHILE, Outcome.HELD)
 
 
 @several
@@ -122,6 +130,20 @@ def test_a_second_sweep_finds_nothing_among_the_settled(case: Case) -> None:
     again = {each.user_address for each in second}
     assert not settled & again
     assert not {row.user_address for row in world.ledger.audit[len(audit) :]} & settled
+
+
+@several
+@given(CASES)
+def test_who_is_held_is_never_written_and_nobody_else_is_called_held(case: Case) -> None:
+    world = case.world()
+    sweep = case.apply(world)
+    written = {row.user_address for row in world.ledger.audit}
+    assert not written & (case.held_before | case.held_meanwhile)
+    for result in sweep:
+        if result.outcome is Outcome.HELD:
+            assert world.ledger.hold_of(result.user_address)
+            assert (result.error_code, result.success) == ("user_held", False)
+            assert result.discrepancy
 
 
 @several

@@ -18,9 +18,16 @@ _ROOT = Path(__file__).parents[2]
 _LIBRARIES = ("supabase", "flow_py_sdk", "functions_framework")
 USES = {
     "reconcile_user": ("request_slots", "idempotency", "user_reconciler"),
+    "rollback": ("request_slots", "idempotency", "rollbacks"),
+    "holds": ("request_slots", "holds"),
     "dry_run_report": ("request_slots", "sweeper"),
+    "report": ("request_slots", "reports"),
+    "solvency": ("request_slots", "solvency"),
     "sweep": ("request_slots", "idempotency", "ticker", "runs"),
     "sweep_chunk": ("queue_worker",),
+    "dashboard": ("request_slots", "runs", "solvency", "alerts"),
+    "verify_audit": ("request_slots", "audit_verifier", "audit_rounds"),
+    "watchdog": ("watchdog",),
     "indexer_webhook": ("webhooks", "named_reconciler"),
 }
 """Which services a function uses for its first answer; they are imported and made at first use."""

@@ -102,13 +102,18 @@ def _body(models: tuple[type[BaseModel], ...]) -> Json:
 
 
 def _operation_id(operation: Operation) -> str:
-    return operation.function + ("_head" if operation.method == "head" else "")
+    """The function's name; with the method, where that is not its first one."""
+    first = next(each for each in OPERATIONS if each.function == operation.function)
+    return operation.function + ("" if operation is first else f"_{operation.method}")
 
 
 def _parameters(operation: Operation) -> list[Json]:
     names = [REQUEST_ID_HEADER, *([KEY_HEADER] if operation.takes_key else [])]
     names += SIGNED_PARAMETERS if operation.is_signed else []
     parameters: list[Json] = [{"$ref": f"#/components/parameters/{name}"} for name in names]
+    parameters += (
+        {"name": name, "in": "query", **details} for name, details in operation.query.items()
+    )
     if operation.formats:
         parameters.append(
             {

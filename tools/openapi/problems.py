@@ -56,7 +56,10 @@ FORMAT = (
     ProblemCode("invalid_input", 400, "A parameter or its value is not known."),
     ProblemCode("not_acceptable", 406, "The Accept header allows none of the formats."),
 )
-"""From the report."""
+"""From the reports."""
+
+QUERY = (ProblemCode("invalid_input", 400, "A parameter or its value is not known."),)
+"""From every function that takes other parameters than a format."""
 
 LEDGER = (
     _of_service("ledger_unreachable", "Supabase cannot be reached."),
@@ -88,6 +91,7 @@ CONTRACT = (
 USER = (
     _of_service("invalid_address", "userAddress is no Flow address."),
     _of_service("ambiguous_address", "Several ledger rows spell this address."),
+    _of_service("user_held", "The balances differ, and an admin holds the user."),
     _of_service("stale_height", "The row has seen a later block than the one read."),
     _of_service("changed_meanwhile", "The row moved between read and write."),
     _of_service("invalid_balance", "The contract's balance cannot be stored."),
@@ -103,6 +107,41 @@ RUN = (
     _of_service("queue_error", "The queue does not take messages."),
 )
 """Of a bulk run."""
+
+REPORT = (
+    _of_service("run_not_found", "There is no such run, or none at all."),
+    _of_service("invalid_address", "userAddress is no Flow address."),
+    _of_service("user_not_found", "Neither the ledger nor its audit log knows the user."),
+    _of_service("report_store_error", "The report is too large, and its store does not take it."),
+)
+"""From a report of what is stored."""
+
+STORED = (_of_service("report_store_error", "The store of reports takes none."),)
+"""From the watchdog, which stores them."""
+
+REASON = (_of_service("invalid_reason", "The reason is blank, too long, or not printable."),)
+"""From every function that is told why."""
+
+ROLLBACK = (
+    ProblemCode("audit_not_found", 404, "There is no such audit row."),
+    _of_service("run_not_found", "There is no such run."),
+    _of_service("run_not_applicable", "The run goes on: cancel it first."),
+    ProblemCode("not_a_correction", 409, "The audit row is no correction that moved a balance."),
+    ProblemCode("ledger_row_missing", 409, "The ledger has no row of the user any more."),
+    ProblemCode("changed_meanwhile", 409, "The balance is not what the correction wrote."),
+    _of_service("invalid_address", "after can be no user's key."),
+)
+"""Of corrections that are taken back."""
+
+KEY_OF_USER = (_of_service("invalid_address", "after can be no user's key."),)
+"""Of a list that goes on after a user."""
+
+HOLD = (
+    _of_service("invalid_address", "userAddress can be no user's key."),
+    _of_service("ambiguous_address", "Several ledger rows spell this address."),
+    _of_service("user_not_found", "The ledger has no such user."),
+)
+"""Of a hold."""
 
 MESSAGE = (
     ProblemCode("unauthorized", 401, "The message is not signed by one of our secrets, or is old."),

@@ -6,6 +6,7 @@ it has SUPABASE_URL, else .env.local (the stack of `make stack-up`), else a stac
 """
 
 import argparse
+import os
 import signal
 import socket
 import sys
@@ -54,11 +55,18 @@ def serve(arguments: argparse.Namespace, found: Environment) -> int:
         Parts() as parts,
     ):
         base = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        os.environ["RECONCILE_DASHBOARD_URL"] = f"{base}/dashboard"
         parts.start("functions", str(listener.fileno()), keep=(listener.fileno(),))
         parts.start("queue", aws.queue_url)
         if follows:
             every = f"--every={arguments.every}", f"--full-every={arguments.full_every}"
             parts.start("schedule", *every)
+            parts.start(
+                "timer",
+                f"solvency={arguments.solvency_every}",
+                f"watchdog={arguments.watchdog_every}",
+                f"verify_audit={arguments.verify_audit_every}",
+            )
             parts.start("indexer", f"{base}/indexer_webhook")
         print(introduction(base, aws, api_key, found), flush=True)
         try:
@@ -80,6 +88,24 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--full-every", type=_seconds, default=3600.0, help="seconds between full sweeps (3600)"
+    )
+    parser.add_argument(
+        "--watchdog-every",
+        type=_seconds,
+        default=60.0,
+        help="seconds between looks after ended runs and unsent alerts (60)",
+    )
+    parser.add_argument(
+        "--solvency-every",
+        type=_seconds,
+        default=300.0,
+        help="seconds between solvency checks (300)",
+    )
+    parser.add_argument(
+        "--verify-audit-every",
+        type=_seconds,
+        default=3600.0,
+        help="seconds between looks through the audit log (3600)",
     )
     parser.add_argument(
         "--follow",

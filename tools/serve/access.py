@@ -1,4 +1,5 @@
-"""A key and a webhook secret for this time only, besides the keys of the environment."""
+"""A key, and secrets of the webhook and the dashboard, for this time only, besides the keys of the
+environment."""
 
 import base64
 import os
@@ -11,7 +12,7 @@ KEY_NAME = "make-serve"
 
 
 def grant_access() -> str:
-    """Makes both, lets this process and those that it starts accept them; returns the key.
+    """Makes them, lets this process and those that it starts accept them; returns the key.
 
     Raises InvalidSettings when the settings are missing or wrong.
     """
@@ -21,5 +22,6 @@ def grant_access() -> str:
     # The indexer that is started here signs with it; one from elsewhere is not expected.
     secret = base64.b64encode(secrets.token_bytes(32)).decode()
     os.environ["RECONCILE_WEBHOOK_SECRETS"] = f"whsec_{secret}"
+    os.environ["RECONCILE_SESSION_SECRET"] = secrets.token_urlsafe(32)
     settings.cache_clear()
     return key

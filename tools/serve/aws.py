@@ -62,6 +62,7 @@ def local_aws(*, visibility_s: float) -> Iterator[LocalAws]:
         _lead_to(f"http://{host}:{port}")
         aws = _made(f"http://{host}:{port}", visibility_s)
         os.environ["RECONCILE_QUEUE_URL"] = aws.queue_url
+        os.environ["RECONCILE_ALERT_TOPIC_ARN"] = aws.topic_arn
         yield aws
     finally:
         server.stop()

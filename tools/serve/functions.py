@@ -18,7 +18,19 @@ from tools.stack.ports import LOOPBACK
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-FUNCTIONS = ("reconcile_user", "sweep", "dry_run_report", "indexer_webhook")
+FUNCTIONS = (
+    "reconcile_user",
+    "rollback",
+    "holds",
+    "sweep",
+    "dry_run_report",
+    "report",
+    "solvency",
+    "verify_audit",
+    "watchdog",
+    "indexer_webhook",
+    "dashboard",
+)
 
 _ROOT = Path(__file__).parents[2]
 
@@ -31,7 +43,7 @@ class Quiet(WSGIRequestHandler):
 
 
 def application() -> DispatcherMiddleware:
-    """A WSGI app with each function at `/<its name>`; each sees its own path as `/`."""
+    """A WSGI app with each function at `/<its name>`; each sees the path below that as its own."""
     return DispatcherMiddleware(NotFound(), {f"/{name}": _app(name) for name in FUNCTIONS})
 
 

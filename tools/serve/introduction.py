@@ -23,10 +23,14 @@ def introduction(base: str, aws: LocalAws, api_key: str, found: Environment) -> 
             f"  dead-letter queue  {aws.dead_letter_url}",
             f"  topic              {aws.topic_arn} at {aws.url}",
             "",
-            "Try in another shell; the key is valid until this ends:",
+            f"Open {base}/dashboard in a browser and sign in with this key, valid until this ends:",
+            f"  {api_key}",
+            "",
+            "Try in another shell:",
             f"  export KEY={api_key}",
             f"  curl -sS {key} {base}/dry_run_report",
             f"  curl -sS {key} '{base}/dry_run_report?format=csv'",
+            f"  curl -sS {key} -o run.pdf '{base}/report?kind=run&runId=latest&format=pdf'",
             f"""  {post} '{{"userAddress": "{_EXAMPLE_USER}"}}' {base}/reconcile_user""",
             f"  {post} '{{}}' {base}/sweep",
             *_commands(found),
@@ -38,4 +42,5 @@ def _commands(found: Environment) -> list[str]:
     if found.env_file is None:
         return []
     python = Path(sys.executable)
-    return [f"  RECONCILE_ENV_FILE='{found.env_file}' '{python}' -m shared.cli runs"]
+    command = f"  RECONCILE_ENV_FILE='{found.env_file}' '{python}' -m shared.cli"
+    return [f"{command} runs", f"{command} alerts"]

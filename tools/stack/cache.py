@@ -37,7 +37,7 @@ def install_once(name: str, fill: Callable[[Path], None], progress: Progress) ->
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(
+    with locked(
         target.with_name(f".{name}.lock"), f"{name} is being installed elsewhere", progress
     ):
         if target.is_dir():
@@ -55,7 +55,8 @@ def install_once(name: str, fill: Callable[[Path], None], progress: Progress) ->
 
 
 @contextmanager
-def _locked(path: Path, busy: str, progress: Progress) -> Iterator[None]:
+def locked(path: Path, busy: str, progress: Progress) -> Iterator[None]:
+    """Holds the file's lock while the body runs; waits for it, and says `busy` then."""
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
