@@ -10,7 +10,7 @@ with `adminAddress`, which only the role delegate may give, it is `<adminAddress
 
 import logging
 import re
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from flask import Request, Response
@@ -28,7 +28,7 @@ from shared.http.json_body import parse_body
 from shared.http.lambda_http import is_http, lambda_handler
 from shared.http.problem import Problem
 from shared.observe.context import gauge, note_error
-from shared.observe.invocation import lambda_request_id, observed
+from shared.observe.invocation import LambdaContext, lambda_left_s, lambda_request_id, observed
 from shared.observe.metrics import Metric
 from shared.settings import settings
 
@@ -45,12 +45,6 @@ class SolvencyBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     admin_address: str | None = Field(alias="adminAddress", default=None)
-
-
-class LambdaContext(Protocol):
-    """What a Lambda function is told about its invocation."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 @http_function(methods=("GET", "POST"), permission=Permission.READ)
@@ -75,7 +69,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if is_http(event):
         return _by_http(event, context)
     with observed("solvency", lambda_request_id(context)):
-        left_s = context.get_remaining_time_in_millis() / 1000
+        left_s = lambda_left_s(context)
         return _checked(DEFAULT_ADMIN_ADDRESS, left_s).as_json()
 
 

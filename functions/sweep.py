@@ -12,7 +12,7 @@ With a queue the chunks are sweep_chunk's. Without one they are worked here unti
 the next call goes on from there.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,7 +27,13 @@ from shared.http.idempotency import idempotent
 from shared.http.json_body import parse_body
 from shared.http.lambda_http import is_http, lambda_handler
 from shared.observe.context import gauge
-from shared.observe.invocation import lambda_request_id, metrics_wanted, observed
+from shared.observe.invocation import (
+    LambdaContext,
+    lambda_left_s,
+    lambda_request_id,
+    metrics_wanted,
+    observed,
+)
 from shared.observe.metrics import Metric
 from shared.ports.clock import Clock
 from shared.services.plan_run import RunRequest
@@ -44,12 +50,6 @@ class SweepBody(BaseModel):
     dry_run: bool = Field(alias="dryRun", default=False)
     incremental: bool = False
     admin_address: str | None = Field(alias="adminAddress", default=None)
-
-
-class LambdaContext(Protocol):
-    """What a Lambda function is told about its invocation."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 @http_function(methods=("POST",), permission=Permission.WRITE)
@@ -78,7 +78,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     with observed("sweep", lambda_request_id(context)):
         body = _asked(event)
         admin_address = DEFAULT_ADMIN_ADDRESS if body.admin_address is None else body.admin_address
-        return _answer(_tick(body, admin_address, context.get_remaining_time_in_millis() / 1000))
+        return _answer(_tick(body, admin_address, lambda_left_s(context)))
 
 
 def _asked(event: dict[str, Any]) -> SweepBody:

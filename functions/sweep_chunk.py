@@ -6,27 +6,21 @@ is no time left for is queued anew. A message that comes twice does nothing the 
 """
 
 import logging
-from typing import Any, Protocol
+from typing import Any
 
 from shared.core.errors import InvalidMessage, ReconcileError
 from shared.core.outcome import Outcome
 from shared.core.queue_message import Message, decode
 from shared.observe.context import count_results
-from shared.observe.invocation import lambda_request_id, observed
+from shared.observe.invocation import LambdaContext, lambda_left_s, lambda_request_id, observed
 
 _log = logging.getLogger(__name__)
-
-
-class LambdaContext(Protocol):
-    """What a Lambda function is told about its invocation."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`event` is SQS's `{"Records": [{"messageId": …, "body": …}, …]}`."""
     with observed("sweep_chunk", lambda_request_id(context)):
-        return _worked(event, context.get_remaining_time_in_millis() / 1000)
+        return _worked(event, lambda_left_s(context))
 
 
 def _worked(event: dict[str, Any], left_s: float) -> dict[str, Any]:

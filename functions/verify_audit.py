@@ -13,7 +13,7 @@ a round that went through everything finds nothing any more. The audit log is on
 
 import logging
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,7 +30,7 @@ from shared.http.json_body import parse_body
 from shared.http.lambda_http import is_http, lambda_handler
 from shared.http.problem import Problem
 from shared.observe.context import gauge
-from shared.observe.invocation import lambda_request_id, observed
+from shared.observe.invocation import LambdaContext, lambda_left_s, lambda_request_id, observed
 from shared.observe.metrics import Metric
 from shared.settings import settings
 
@@ -45,12 +45,6 @@ class VerifyAuditBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     only_writer: bool = Field(alias="onlyWriter", default=False)
-
-
-class LambdaContext(Protocol):
-    """What a Lambda function is told about its invocation."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 @http_function(methods=("GET", "POST"), permission=Permission.READ)
@@ -93,7 +87,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return _by_http(event, context)
     with observed("verify_audit", lambda_request_id(context)):
         only_writer = event.get("onlyWriter") is True
-        return _watched(only_writer, context.get_remaining_time_in_millis() / 1000).as_json()
+        return _watched(only_writer, lambda_left_s(context)).as_json()
 
 
 def _watched(only_writer: bool, left_s: float) -> AuditVerification:

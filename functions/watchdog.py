@@ -6,7 +6,7 @@ On Lambda by `handler`; elsewhere by HTTP `POST /`. The answer has counts:
 again what a channel did not take. Calling it at any time, or twice at once, does no harm.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Request, Response
 
@@ -15,14 +15,8 @@ from shared.http.actor import Actor
 from shared.http.answers import json_response
 from shared.http.entry import http_function
 from shared.http.lambda_http import is_http, lambda_handler
-from shared.observe.invocation import lambda_request_id, observed
+from shared.observe.invocation import LambdaContext, lambda_left_s, lambda_request_id, observed
 from shared.settings import settings
-
-
-class LambdaContext(Protocol):
-    """What a Lambda function is told about its invocation."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 @http_function(methods=("POST",), permission=Permission.WRITE)
@@ -42,7 +36,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if is_http(event):
         return _by_http(event, context)
     with observed("watchdog", lambda_request_id(context)):
-        return _watched(context.get_remaining_time_in_millis() / 1000)
+        return _watched(lambda_left_s(context))
 
 
 def _watched(left_s: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from shared.core.errors import InvocationFailed, ReconcileError
 from shared.observe.context import Invocation, entered, new_request_id
@@ -47,6 +47,17 @@ def observed(function: str, request_id: str | None = None) -> Iterator[Invocatio
             _log.log(level, "%s ended", function, extra={"fields": _fields(invocation)})
             if metrics_wanted(config):
                 _emit(invocation, config)
+
+
+class LambdaContext(Protocol):
+    """What a Lambda function is told about its invocation."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def lambda_left_s(context: LambdaContext) -> float:
+    """Seconds until Lambda ends the invocation."""
+    return context.get_remaining_time_in_millis() / 1000
 
 
 def lambda_request_id(context: object) -> str | None:
