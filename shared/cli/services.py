@@ -14,7 +14,7 @@ from shared.core.rollback import Rollback, RunRollback
 from shared.core.run import Run
 from shared.core.solvency import SolvencyCheck
 from shared.core.sweep_result import SweepResult
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 from shared.services.rollback import Progress
 from shared.services.sweep import SweepHooks
 from shared.services.verify_audit import Progress as AuditProgress

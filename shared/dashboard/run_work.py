@@ -8,7 +8,7 @@ from shared.core.errors import ReconcileError
 from shared.core.run import Run, RunState
 from shared.dashboard.texts import words
 from shared.dashboard.visit import Visit
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 
 WORK_S = 10.0
 """A person waits for the page: a request works for half of this, and has half for what is begun."""

@@ -6,7 +6,7 @@ from shared.core.errors import ReconcileError
 from shared.core.run_alert import AlertLimits, observations_of
 from shared.ports.alerts import AlertStore
 from shared.services.alerter import Alerter
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 
 _BATCH = 10
 

@@ -9,7 +9,7 @@ from shared.core.audit_alert import audit_alert
 from shared.core.audit_chain import AuditVerification, verification_from_json
 from shared.core.errors import InvalidInput
 from shared.ports.audit_round import AuditRound, AuditRoundStore
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 from shared.services.verify_audit import AuditVerifier
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ Whatever happens to a worker, nothing is lost: a chunk that was not closed is le
 lease expires, and a correction is written once for a run and user.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,11 +14,11 @@ from shared.core.errors import ReconcileError
 from shared.core.run import Closed, Lease, Phase, Run
 from shared.ports.run_store import RunStore
 from shared.services.correct import Corrector, SecondLook
+from shared.services.deadline import ShouldStop
 from shared.services.pipeline import ahead
 from shared.services.scan import Scanner
 
 Leases = Generator[Lease, None, None]
-ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

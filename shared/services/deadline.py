@@ -1,7 +1,11 @@
 """When a function that may run only so long has to stop taking work."""
 
+from collections.abc import Callable
+
 from shared.ports.clock import Clock
-from shared.services.chunk_worker import ShouldStop
+
+ShouldStop = Callable[[], bool]
+"""Asked between two pieces of work: begin no other one?"""
 
 RESERVE_S = 20.0
 """Kept for what is under way: a script that takes its 15 s timeout, and closing its chunk."""

@@ -9,7 +9,8 @@ from shared.core.outcome import Outcome
 from shared.core.run import ATTEMPTS_MAX, Lease, Phase, Run, RunState
 from shared.ports.clock import Clock
 from shared.ports.run_store import RunStore
-from shared.services.chunk_worker import ChunkWorker, ShouldStop
+from shared.services.chunk_worker import ChunkWorker
+from shared.services.deadline import ShouldStop
 from shared.services.decide_run import decide
 
 _POLL_S = 0.5

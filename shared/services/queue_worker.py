@@ -12,7 +12,8 @@ from shared.core.run import ATTEMPTS_MAX, ChunkRef, Lease, Phase
 from shared.core.user_batch import UserBatch
 from shared.ports.chunk_queue import ChunkQueue
 from shared.ports.run_store import RunStore
-from shared.services.chunk_worker import ChunkWorker, ShouldStop, WorkedChunk
+from shared.services.chunk_worker import ChunkWorker, WorkedChunk
+from shared.services.deadline import ShouldStop
 from shared.services.dispatch import Dispatcher
 from shared.services.reconcile_named import NamedReconciler
 

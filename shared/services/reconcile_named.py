@@ -24,8 +24,8 @@ from shared.core.user_batch import UserBatch
 from shared.ports.chunk_queue import ChunkQueue
 from shared.ports.clock import Clock
 from shared.ports.ledger import Ledger
-from shared.services.chunk_worker import ShouldStop
 from shared.services.correct import Corrector, SecondLook
+from shared.services.deadline import ShouldStop
 from shared.services.read_contract import ContractReader
 from shared.services.reconcile_user import RACES_MAX, UserReconciler
 from shared.services.retry import Backoff

@@ -16,7 +16,7 @@ from shared.core.hold import check_reason
 from shared.core.rollback import Rollback, RollbackOutcome, RollbackPage, RunRollback
 from shared.ports.clock import Clock
 from shared.ports.rollback import Rollbacks
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 from shared.services.retry import Backoff, with_retry
 
 PAGE_CORRECTIONS = 10_000

@@ -7,7 +7,7 @@ from shared.core.errors import InvalidInput
 from shared.core.review import Halt, review
 from shared.core.run import Run, RunState
 from shared.ports.run_store import RunStore
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 from shared.services.inline_run import InlineRunner
 from shared.services.plan_run import RunPlanner, RunRequest
 

@@ -8,7 +8,7 @@ from shared.core.errors import RunNotFound
 from shared.core.run import Run, RunState
 from shared.core.sweep_result import SweepResult
 from shared.ports.run_store import RunStore
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 from shared.services.inline_run import InlineRunner, Progress
 from shared.services.plan_run import RunPlanner, RunRequest
 from shared.services.stored_results import StoredResults

@@ -6,7 +6,7 @@ from shared.core.errors import RunActive
 from shared.core.run import Run, RunKind, RunState
 from shared.ports.clock import Clock
 from shared.ports.run_store import RunStore
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 from shared.services.dispatch import Dispatcher
 from shared.services.inline_run import InlineRunner
 from shared.services.plan_run import RunPlanner, RunRequest

@@ -15,7 +15,7 @@ from shared.core.audit_chain import (
 )
 from shared.ports.audit_chain import AdoptedPage, AuditChain
 from shared.ports.clock import Clock
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 
 Progress = Callable[[AuditVerification], None]
 

@@ -10,7 +10,7 @@ from shared.core.overdue import overdue
 from shared.ports.alerts import AlertStore
 from shared.services.alerter import Alerter, Delivered
 from shared.services.announce_run import RunAnnouncer
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 
 
 class PendingReports(Protocol):

@@ -18,7 +18,7 @@ from shared.core.policy import Policy
 from shared.core.queue_message import Message
 from shared.core.run import ATTEMPTS_MAX, Run, RunState
 from shared.core.user_batch import UserBatch
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 from shared.services.dispatch import MESSAGE_LOST_S
 from tests.fakes.fake_queue import FakeQueue
 from tests.unit.test_tick import queue_of, tick, world_of

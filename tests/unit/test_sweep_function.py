@@ -21,8 +21,7 @@ from shared.core.errors import (
     RunActive,
 )
 from shared.core.run import PhaseTally, RunState
-from shared.services.chunk_worker import ShouldStop
-from shared.services.deadline import RESERVE_S
+from shared.services.deadline import RESERVE_S, ShouldStop
 from shared.services.plan_run import RunRequest
 from shared.services.tick import Tick
 from tests.fakes.fake_clock import FakeClock

@@ -9,7 +9,7 @@ from shared.core.errors import ContractUnreachable, InvalidSettings, QueueError
 from shared.core.outcome import Outcome
 from shared.core.policy import Policy
 from shared.core.run import ATTEMPTS_MAX, Phase, RunKind, RunPlan, RunState
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 from shared.services.dispatch import MESSAGE_LOST_S
 from shared.services.plan_run import RunRequest
 from shared.services.tick import PLANNING_S_MAX, Tick

@@ -12,7 +12,7 @@ from werkzeug.test import Client
 from functions.watchdog import handler
 from shared.core.errors import LedgerUnreachable
 from shared.services.alerter import Delivered
-from shared.services.chunk_worker import ShouldStop
+from shared.services.deadline import ShouldStop
 from shared.services.watchdog import Watched
 from tests.fakes.fake_clock import FakeClock
 from tests.unit.serving import KEY, SECRET, served
