@@ -6,10 +6,10 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.browser.gotrue import gotrue
 from tests.browser.serving import Dashboard, serving_dashboard
 from tests.browser.watched import TIMEOUT_MS, Watch, watched_context
 from tests.conftest import LedgerTables, new_addresses
+from tests.gotrue import gotrue
 from tools.browser import ARGUMENTS, find_browser
 from tools.stack import Stack
 from tools.stack.progress import stderr_progress

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from shared.core.access import ApiKey, Role, key_digest
-from tests.browser.gotrue import GoTrue
+from tests.gotrue import GoTrue
 from tests.unit.tokens import JWT_SECRET
 from tools.stack import Stack
 from tools.stack.ports import LOOPBACK, free_ports

@@ -4,10 +4,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewPage, sign_in
-from tests.browser.gotrue import PASSWORD
 from tests.browser.serving import Dashboard
 from tests.browser.watched import Watch
 from tests.conftest import LedgerTables
+from tests.gotrue import PASSWORD
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from shared.core.run import RunState
 from shared.core.run_alert import AlertLimits, observations_of
 from tests.aws import SqsQueue
 from tests.conftest import LedgerTables, Setting, new_addresses
+from tests.lambda_context import Context
 from tests.receivers import WebhookServer
 from tools.stack import Stack
 from tools.stack.ports import free_ports
@@ -26,16 +27,6 @@ Give = Callable[[Mapping[str, int]], None]
 USERS = 20
 DRIFTED = 3
 FLOW = 100_000_000
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda gives a function besides its event."""
-
-    left_ms: int = 60_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.left_ms
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from tests.aws import SqsQueue
 from tests.conftest import LedgerTables, Setting, new_address, new_addresses
 from tests.fakes.fake_access_node import event_payload
 from tests.integration.test_cadence_contract import FLOW, Game
-from tests.integration.test_queue_run import Context
+from tests.lambda_context import Context
 from tools.chain import Chain
 from tools.indexer import Bookmark, EventChain, Indexer, WebhookSender
 from tools.stack import Stack

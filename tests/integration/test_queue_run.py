@@ -16,6 +16,7 @@ from shared.core.run import ATTEMPTS_MAX, Phase, Run, RunKind, RunState
 from tests.aws import SqsQueue
 from tests.conftest import LedgerTables, Setting, new_addresses
 from tests.counts import counts
+from tests.lambda_context import Context
 from tools.stack import Stack
 from tools.stack.ports import free_ports
 
@@ -28,16 +29,6 @@ CHUNK_USERS = 5
 USERS = 28
 DRIFTED = 12
 SCANS = 6
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda gives a function besides its event."""
-
-    left_ms: int = 60_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.left_ms
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ import hashlib
 import io
 import json
 import secrets
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -25,6 +23,7 @@ from shared.adapters.s3_reports import S3Reports
 from shared.adapters.supabase_ledger import connect
 from shared.adapters.supabase_storage_reports import SupabaseStorageReports
 from shared.core.errors import ReportStoreError
+from tests.loopback import QuietHandler, loopback_server
 
 BODY = "user_address\r\n0x1é\r\n".encode()
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -139,9 +138,9 @@ class Storage:
 def storage() -> Iterator[Storage]:
     double = Storage()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.sent()
             path = unquote(urlsplit(self.path).path).removeprefix("/storage/v1/object/")
             headers = {name.lower(): value for name, value in self.headers.items()}
             if path.startswith("sign/"):
@@ -161,23 +160,11 @@ def storage() -> Iterator[Storage]:
 
         def _answer(self, status: int, value: Any) -> None:
             text = json.dumps(value).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+            self.answer(status, text, {"Content-Type": "application/json"})
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    double.url = f"http://127.0.0.1:{server.server_port}"
-    yield double
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with loopback_server(Handler) as url:
+        double.url = url
+        yield double
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import TestResponse
 
+from tests.gotrue import EMAIL, PASSWORD, GoTrue, gotrue
 from tests.unit.dashboard_client import (
     DELEGATE_KEY,
     VIEWER_KEY,
@@ -16,7 +17,6 @@ from tests.unit.dashboard_client import (
     new_browser,
     text_of,
 )
-from tests.unit.gotrue import EMAIL, PASSWORD, GoTrue, gotrue
 from tests.unit.serving import KEY, SECRET
 from tests.unit.tokens import JWT_SECRET, claims, hs256
 
@@ -31,7 +31,8 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
 
 @pytest.fixture
 def auth() -> Iterator[GoTrue]:
-    with gotrue(lambda: hs256(iss=f"{served.url}/auth/v1")) as served:
+    with gotrue() as served:
+        served.tokens[EMAIL] = lambda: hs256(iss=f"{served.url}/auth/v1")
         yield served
 
 
@@ -104,7 +105,7 @@ def test_every_other_attempt_gets_the_same_answer(
 
 
 def test_an_account_without_a_role_here_is_told_so(with_accounts: Browser, auth: GoTrue) -> None:
-    auth.token = lambda: hs256(iss=f"{auth.url}/auth/v1", app_metadata={"role": "player"})
+    auth.tokens[EMAIL] = lambda: hs256(iss=f"{auth.url}/auth/v1", app_metadata={"role": "player"})
     answer = by_email(with_accounts)
     assert answer.status_code == 403
     assert "This account has no role here" in text_of(answer)
@@ -114,7 +115,7 @@ def test_an_account_without_a_role_here_is_told_so(with_accounts: Browser, auth:
 def test_a_token_that_another_project_has_signed_is_worth_nothing(
     with_accounts: Browser, auth: GoTrue
 ) -> None:
-    auth.token = lambda: hs256("x" * 40, iss=f"{auth.url}/auth/v1")
+    auth.tokens[EMAIL] = lambda: hs256("x" * 40, iss=f"{auth.url}/auth/v1")
     assert by_email(with_accounts).status_code == 303
     assert with_accounts.cookie() is None
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +22,7 @@ from shared.services.retry import Backoff
 from shared.services.solvency import SolvencyChecker
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_solvency import FakeAlerter, FakeSolvencyStore, FakeVault
+from tests.lambda_context import Context
 from tests.unit.serving import KEY, NAME, SECRET, served
 
 SOURCE = Path(__file__).parents[2] / "functions" / "solvency.py"
@@ -50,16 +50,6 @@ class FakeServices:
             settle_s=SETTLE_S,
             backoff=Backoff(attempts_max=1),
         )
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda gives a function besides its event."""
-
-    left_ms: int = 60_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.left_ms
 
 
 @pytest.fixture

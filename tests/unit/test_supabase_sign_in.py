@@ -8,14 +8,15 @@ import pytest
 from shared.adapters import supabase_sign_in
 from shared.adapters.supabase_sign_in import ANSWER_BYTES_MAX, SupabaseSignIn
 from shared.core.errors import SignInRefused, SignInUnreachable
-from tests.unit.gotrue import EMAIL, PASSWORD, GoTrue, gotrue
+from tests.gotrue import EMAIL, PASSWORD, GoTrue, gotrue
 
 API_KEY = "eyJ-the-project's-own-key"
 
 
 @pytest.fixture
 def server() -> Iterator[GoTrue]:
-    with gotrue(lambda: "a.b.c") as served:
+    with gotrue() as served:
+        served.tokens[EMAIL] = lambda: "a.b.c"
         yield served
 
 

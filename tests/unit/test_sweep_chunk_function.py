@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +15,7 @@ from shared.core.errors import ContractUnreachable, InvalidSettings, LedgerUnrea
 from shared.core.outcome import Outcome
 from shared.core.run import ChunkRef, Phase, RunState
 from shared.core.user_batch import UserBatch
+from tests.lambda_context import Context
 from tests.unit.serving import served
 from tests.unit.test_queue_worker import newest, work
 from tests.unit.test_tick import queue_of, tick, world_of
@@ -23,16 +23,6 @@ from tests.unit.users import user
 from tests.unit.worlds import World
 
 DOWN = ContractUnreachable("the node is down", remedy="Wait.")
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda gives a function besides its event."""
-
-    left_ms: int = 60_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.left_ms
 
 
 @pytest.fixture

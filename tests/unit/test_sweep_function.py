@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from shared.services.deadline import RESERVE_S, ShouldStop
 from shared.services.plan_run import RunRequest
 from shared.services.tick import Tick
 from tests.fakes.fake_clock import FakeClock
+from tests.lambda_context import Context
 from tests.unit.runs import run
 from tests.unit.serving import KEY, NAME, SECRET, served
 
@@ -76,16 +76,6 @@ class FakeServices:
         while not self.should_stop():
             self.clock.advance(0.5)
         return self.clock.monotonic_s() - start_s
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda gives a function besides its event."""
-
-    left_ms: int = 60_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.left_ms
 
 
 @pytest.fixture

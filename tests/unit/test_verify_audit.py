@@ -32,6 +32,7 @@ from shared.services.audit_rounds import AuditRounds
 from shared.services.verify_audit import AuditVerifier
 from tests.fakes.fake_audit_round import FakeAuditRoundStore
 from tests.fakes.fake_clock import START, FakeClock
+from tests.lambda_context import Context
 from tests.unit.serving import KEY, served
 
 SOURCE = Path(__file__).parents[2] / "functions" / "verify_audit.py"
@@ -298,16 +299,6 @@ class FakeServices:
         self.alerter = FakeAlerter()
         self.kept = FakeAuditRoundStore(self.clock)
         self.audit_rounds = AuditRounds(self.audit_verifier, self.kept, self.alerter)
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda gives a function besides its event."""
-
-    left_ms: int = 60_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.left_ms
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import functions_framework
@@ -15,6 +14,7 @@ from shared.services.alerter import Delivered
 from shared.services.deadline import ShouldStop
 from shared.services.watchdog import Watched
 from tests.fakes.fake_clock import FakeClock
+from tests.lambda_context import Context
 from tests.unit.serving import KEY, SECRET, served
 
 SOURCE = Path(__file__).parents[2] / "functions" / "watchdog.py"
@@ -50,16 +50,6 @@ class FakeServices:
             reports=4,
             open_alerts=5,
         )
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda gives a function besides its event."""
-
-    left_ms: int = 60_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.left_ms
 
 
 @pytest.fixture

@@ -1,16 +1,16 @@
 """Supabase Auth as tests need it: keys, tokens, and a server of the public keys."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from tests.loopback import QuietHandler, loopback_server
 
 JWT_SECRET = "a-secret-of-the-project-with-more-than-32-letters"
 ISSUER = "http://127.0.0.1:9/auth/v1"
@@ -89,26 +89,11 @@ class JwksServer:
 def jwks_server() -> Iterator[JwksServer]:
     """At a loopback port."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             body = served.answer()
-            self.send_response(served.status)
-            for name, value in served.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(served.status, body, served.headers)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served = JwksServer(f"http://127.0.0.1:{server.server_port}/.well-known/jwks.json")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with loopback_server(Handler) as url:
+        served = JwksServer(f"{url}/.well-known/jwks.json")
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
